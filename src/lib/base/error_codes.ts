@@ -41,6 +41,12 @@ export const ERROR_CODES = [
   // image input
   'image/invalid',
   'image/too-large',
+  // canvas
+  'canvas/invalid',
+  'canvas/too-large',
+  'canvas/unknown-layer',
+  'canvas/layer-locked',
+  'canvas/corrupt-record',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
