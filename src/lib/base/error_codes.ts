@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   'file/out-of-bounds',
   'file/unreadable',
   'file/unknown-format',
+  'file/truncated',
   // files: what is wrong inside (one code per class of damage or attack)
   'file/bad-alignment',
   'file/bad-bool',
@@ -83,11 +84,15 @@ export const ERROR_CODES = [
   'model/wrong-shape',
   'model/missing-part',
   'model/unsupported',
+  // text: tokenizers, prompts, generation parameters
+  'tokenizer/vocabulary',
   // storage
   'storage/unavailable',
+  'storage/blocked',
   'storage/quota',
   'storage/not-found',
   'storage/corrupt',
+  'storage/hash-mismatch',
   // network
   'network/failed',
   // image input

@@ -1,0 +1,222 @@
+/**
+ * What the page and the engine worker say to each other. Plain data only; large buffers are transferred.
+ * The page knows the engine by these types alone.
+ */
+import type { PlainError } from '../base/errors';
+
+/** Where a model's files are. */
+export type ModelSource =
+  /** Shipped with the app; `id` names a folder entry of `static/models/index.json`. */
+  | { readonly kind: 'builtin'; readonly id: string }
+  /** In the model store (IndexedDB). */
+  | { readonly kind: 'stored'; readonly id: string }
+  /** Chosen by the user and used in place. */
+  | { readonly kind: 'files'; readonly files: readonly File[] };
+
+/** Pixels for the engine, not premultiplied. */
+export interface PixelImage {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** RGBA, 4 bytes a pixel. */
+  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+}
+
+export const RESIZE_MODES = ['just', 'crop', 'fill', 'latent'] as const;
+export type ResizeMode = (typeof RESIZE_MODES)[number];
+
+export const INPAINT_FILLS = ['fill', 'original', 'latentNoise', 'latentNothing'] as const;
+export type InpaintFill = (typeof INPAINT_FILLS)[number];
+
+export interface InpaintRequest {
+  /** White (by red channel times alpha) is repainted. Any size; resized with the picture. */
+  readonly mask: PixelImage;
+  readonly invert: boolean;
+  /** Gaussian sigma in pixels, 0..64. */
+  readonly blurPx: number;
+  readonly fill: InpaintFill;
+  /** `masked` paints the mask's surroundings at full size and pastes them back. */
+  readonly area: 'whole' | 'masked';
+  readonly paddingPx: number;
+}
+
+export interface InitRequest {
+  readonly image: PixelImage;
+  /** Denoising strength, 0..1. */
+  readonly strength: number;
+  readonly resizeMode: ResizeMode;
+  /** Runs as many steps as asked instead of strength · steps. */
+  readonly exactSteps?: boolean;
+  readonly inpaint?: InpaintRequest;
+}
+
+export interface HiresRequest {
+  readonly upscaler: string;
+  /** Either a factor or a target size; 0 leaves a side to the other. */
+  readonly scale: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** 0: as many as the first pass. */
+  readonly steps: number;
+  readonly strength: number;
+  /** Empty strings and undefined mean "as in the first pass". */
+  readonly sampler: string;
+  readonly schedule: string;
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly cfgScale?: number;
+}
+
+export interface RefinerRequest {
+  readonly modelId: string;
+  /** Share of the steps after which the second model takes over, 0..1. */
+  readonly switchAt: number;
+}
+
+/** One generation, with everything that decides the picture. */
+export interface GenerateRequest {
+  readonly modelId: string;
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly steps: number;
+  readonly cfgScale: number;
+  readonly sampler: string;
+  readonly schedule: string;
+  /** -1 draws one; the real value is reported with the picture. Up to 2^53 - 1. */
+  readonly seed: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly batchSize: number;
+  readonly batchCount: number;
+  readonly clipSkip: number;
+  /** `NV` equals the noise of CUDA cards everywhere, `CPU` that of torch and ComfyUI. */
+  readonly noiseSource: 'NV' | 'CPU';
+  readonly variation?: { readonly seed: number; readonly strength: number };
+  readonly seedResize?: { readonly widthPx: number; readonly heightPx: number };
+  /** Options of the sampler by name, as its registry entry lists them. */
+  readonly samplerOptions?: Readonly<Record<string, number | string | boolean>>;
+  readonly cfgRescale?: number;
+  readonly emphasis?: string;
+  readonly tiling?: boolean;
+  readonly init?: InitRequest;
+  readonly hires?: HiresRequest;
+  readonly refiner?: RefinerRequest;
+  /** Steps between previews; 0 for none. */
+  readonly previewEvery: number;
+}
+
+export const JOB_STAGES = ['load', 'encode', 'denoise', 'upscale', 'decode', 'save'] as const;
+export type JobStage = (typeof JOB_STAGES)[number];
+
+export interface StageTime {
+  readonly stage: JobStage;
+  readonly ms: number;
+}
+
+export interface GeneratedImage {
+  /** Position in the whole job, over batches. */
+  readonly index: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly seed: number;
+  readonly infotext: string;
+  /** PNG with the infotext inside. */
+  readonly png: Blob;
+}
+
+export type JobEvent =
+  | { readonly kind: 'queued'; readonly position: number }
+  | { readonly kind: 'loading'; readonly what: string; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly kind: 'stage'; readonly stage: JobStage; readonly batch: number; readonly batches: number }
+  | {
+      readonly kind: 'step';
+      readonly step: number;
+      readonly steps: number;
+      readonly batch: number;
+      readonly batches: number;
+      readonly elapsedMs: number;
+      /** Estimated from the steps so far; undefined before the first one. */
+      readonly remainingMs?: number;
+      readonly preview?: PixelImage;
+    }
+  | { readonly kind: 'notice'; readonly code: string; readonly message: string }
+  | { readonly kind: 'image'; readonly image: GeneratedImage };
+
+export interface JobResult {
+  readonly images: readonly GeneratedImage[];
+  readonly times: readonly StageTime[];
+  readonly peakBytes: number;
+  /** True when the user stopped the job; `images` holds what existed. */
+  readonly interrupted: boolean;
+}
+
+export interface ModelSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly family: string;
+  readonly familyLabel: string;
+  readonly hash: string;
+  readonly sizeBytes: number;
+  readonly nativeWidthPx: number;
+  readonly nativeHeightPx: number;
+  /** Width and height must be multiples of this. */
+  readonly sizeStepPx: number;
+  readonly weightTypes: readonly string[];
+  readonly prediction: string;
+  readonly defaults: {
+    readonly steps: number;
+    readonly cfgScale: number;
+    readonly sampler: string;
+    readonly schedule: string;
+  };
+  readonly notes: readonly string[];
+}
+
+export const BACKEND_CHOICES = ['auto', 'webgpu', 'wasm'] as const;
+export type BackendChoice = (typeof BACKEND_CHOICES)[number];
+
+export interface EngineOptions {
+  readonly backend: BackendChoice;
+  /** WASM threads; 0 chooses by the machine. */
+  readonly threads: number;
+  /** Absolute URL of the app's base path, where models and runtime files are fetched. */
+  readonly baseUrl: string;
+}
+
+export interface EngineStatus {
+  readonly backend: string;
+  readonly backendLabel: string;
+  /** Why this backend: measured, asked for, or what is missing. */
+  readonly reason: string;
+  readonly info: Readonly<Record<string, string>>;
+  readonly isolated: boolean;
+  readonly weightsBytes: number;
+  readonly arenaBytes: number;
+  readonly model?: ModelSummary;
+  readonly lastTimes: readonly StageTime[];
+}
+
+/** The engine worker. Every rejection is an AppError on both sides. */
+export interface EngineContract {
+  start(options: EngineOptions): Promise<EngineStatus>;
+  status(): Promise<EngineStatus>;
+  /** Opens a model and makes it current; cancels nothing that runs. */
+  openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary>;
+  /** Runs one job; a second call waits. `latest` jobs replace waiting `latest` jobs, and stop a running one. */
+  generate(
+    jobId: string,
+    request: GenerateRequest,
+    onEvent: (event: JobEvent) => void,
+    policy: 'queue' | 'latest',
+  ): Promise<JobResult>;
+  /** Stops a job within a step; its `generate` resolves with what exists, interrupted. */
+  interrupt(jobId: string): Promise<void>;
+  /** CLIP tokens of a prompt, and the limit of the chunk they end in. */
+  countTokens(prompt: string): Promise<{ count: number; limit: number }>;
+  dispose(): Promise<void>;
+}
+
+/** A failure as the page stores and shows it. */
+export interface JobFailure {
+  readonly jobId: string;
+  readonly error: PlainError;
+}

@@ -1,0 +1,189 @@
+/**
+ * The one IndexedDB database: schema, one migration function per version, and typed errors for what browsers do to
+ * storage. Nothing outside this folder touches `indexedDB`.
+ */
+import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames } from 'idb';
+import { AppError } from '../base/errors';
+
+export interface ShardRecord {
+  /** `${modelId}/${fileIndex}/${shardIndex}` */
+  readonly key: string;
+  readonly bytes: Blob;
+}
+
+export interface StoredShard {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export interface StoredFile {
+  /** Relative path with `/`, as the user's folder had it. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly shards: readonly StoredShard[];
+}
+
+/** A catalogue row; written only when every shard is verified. */
+export interface ModelRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly files: readonly StoredFile[];
+  readonly sizeBytes: number;
+  /** Milliseconds since 1970. */
+  readonly addedAt: number;
+  readonly usedAt: number;
+  readonly family?: string;
+  readonly origin?: string;
+  readonly licence?: string;
+  readonly notes?: string;
+  readonly tags?: readonly string[];
+  /** Metadata found next to or inside the file: trigger words, preview, description. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** An import under way; survives a reload, and is removed together with its shards when it is given up. */
+export interface ImportRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly startedAt: number;
+  /** URL for downloads, so that they can go on; absent for files, which the user chooses again. */
+  readonly url?: string;
+  readonly etag?: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly expectedSha256?: string;
+  readonly shards: readonly StoredShard[];
+}
+
+export interface GalleryRecord {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly png: Blob;
+  readonly thumbnail: Blob;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly infotext: string;
+  readonly prompt: string;
+  readonly model: string;
+  readonly seed: number;
+  /** 1 when starred; a number because IndexedDB cannot index booleans. */
+  readonly favourite: 0 | 1;
+}
+
+export interface DocumentRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly updatedAt: number;
+  /** The canvas document without pixels, as the canvas folder serialises it. */
+  readonly state: unknown;
+}
+
+export interface TileRecord {
+  /** `${documentId}/${layerId}/${tx},${ty}` */
+  readonly key: string;
+  readonly documentId: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface QueueRecord {
+  readonly id: string;
+  readonly position: number;
+  readonly state: 'waiting' | 'running' | 'failed';
+  readonly request: unknown;
+  readonly error?: unknown;
+}
+
+export interface Schema extends DBSchema {
+  settings: { key: string; value: unknown };
+  models: { key: string; value: ModelRecord; indexes: { usedAt: number } };
+  shards: { key: string; value: ShardRecord };
+  imports: { key: string; value: ImportRecord };
+  gallery: { key: string; value: GalleryRecord; indexes: { createdAt: number; favourite: number } };
+  documents: { key: string; value: DocumentRecord; indexes: { updatedAt: number } };
+  tiles: { key: string; value: TileRecord; indexes: { documentId: string } };
+  queue: { key: string; value: QueueRecord; indexes: { position: number } };
+  /** Measured facts about this device, such as kernel choices, by adapter and browser version. */
+  measurements: { key: string; value: unknown };
+}
+
+export type Database = IDBPDatabase<Schema>;
+type Upgrade = IDBPTransaction<Schema, StoreNames<Schema>[], 'versionchange'>;
+
+/** Migration n brings version n to n + 1; the list's length is the schema version. Never edit one that shipped. */
+const MIGRATIONS: readonly ((database: Database, transaction: Upgrade) => void)[] = [
+  (database) => {
+    database.createObjectStore('settings');
+    database.createObjectStore('models', { keyPath: 'id' }).createIndex('usedAt', 'usedAt');
+    database.createObjectStore('shards', { keyPath: 'key' });
+    database.createObjectStore('imports', { keyPath: 'id' });
+    const gallery = database.createObjectStore('gallery', { keyPath: 'id' });
+    gallery.createIndex('createdAt', 'createdAt');
+    gallery.createIndex('favourite', 'favourite');
+    database.createObjectStore('documents', { keyPath: 'id' }).createIndex('updatedAt', 'updatedAt');
+    database.createObjectStore('tiles', { keyPath: 'key' }).createIndex('documentId', 'documentId');
+    database.createObjectStore('queue', { keyPath: 'id' }).createIndex('position', 'position');
+    database.createObjectStore('measurements');
+  },
+];
+
+/**
+ * Opens the database, migrating it when an older version is found.
+ * @throws AppError 'storage/unavailable' when the browser refuses storage, 'storage/blocked' when another tab with an
+ * older version does not let go
+ */
+export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000): Promise<Database> {
+  let refuseBlocked: (error: AppError) => void = () => undefined;
+  const blocked = new Promise<never>((_resolve, reject) => {
+    refuseBlocked = reject;
+  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const opened = openDB<Schema>(name, MIGRATIONS.length, {
+    upgrade(database, oldVersion, _newVersion, transaction) {
+      for (const migrate of MIGRATIONS.slice(oldVersion)) migrate(database, transaction as Upgrade);
+    },
+    blocked() {
+      timer = setTimeout(
+        () =>
+          refuseBlocked(
+            new AppError(
+              'storage/blocked',
+              'storage: another tab holds an older version of the database; close it and try again.',
+            ),
+          ),
+        blockedAfterMs,
+      );
+    },
+    blocking(_current, _wanted, event) {
+      // Another tab wants to migrate: let go at once, this tab reopens on its next use.
+      (event.target as IDBDatabase | null)?.close();
+    },
+  });
+  try {
+    return await Promise.race([opened, blocked]);
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw storageError('open', cause);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What IndexedDB throws, as our codes: a full disk, a vanished database, or storage switched off. */
+export function storageError(action: string, cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  const name = cause instanceof Error || cause instanceof DOMException ? cause.name : '';
+  if (name === 'QuotaExceededError') {
+    return new AppError(
+      'storage/quota',
+      `storage, ${action}: the disk or the browser's share of it is full; delete a model or pictures and try again.`,
+      { cause },
+    );
+  }
+  return new AppError(
+    'storage/unavailable',
+    `storage, ${action}: the browser did not allow it (${name || 'unknown'}); leave private mode or allow site data, and reload.`,
+    { cause },
+  );
+}

@@ -1,0 +1,156 @@
+import 'fake-indexeddb/auto';
+import { createHash } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '../../../src/lib/base/errors';
+import { openDatabase, storageError, type Database } from '../../../src/lib/storage/database';
+import { ModelStore, type ImportFile } from '../../../src/lib/storage/model_store';
+
+const SHARD = 1000;
+const bytes = Uint8Array.from({ length: 3456 }, (_, i) => (i * 31) % 251);
+const sha256 = createHash('sha256').update(bytes).digest('hex');
+
+/** A file that arrives in odd pieces and may be cut off; `opened` lists the offsets asked for. */
+function arriving(options: { cutAt?: number; extra?: number; sha256?: string } = {}) {
+  const opened: number[] = [];
+  const file: ImportFile = {
+    path: 'model.safetensors',
+    sizeBytes: bytes.byteLength,
+    ...(options.sha256 === undefined ? {} : { sha256: options.sha256 }),
+    open(offset) {
+      opened.push(offset);
+      const end = Math.min(options.cutAt ?? Infinity, bytes.byteLength);
+      let at = offset;
+      return Promise.resolve(
+        new ReadableStream({
+          pull(controller) {
+            if (at >= end) {
+              if (options.extra) controller.enqueue(new Uint8Array(options.extra));
+              controller.close();
+              return;
+            }
+            const next = Math.min(at + 333, end);
+            controller.enqueue(bytes.slice(at, next));
+            at = next;
+          },
+        }),
+      );
+    },
+  };
+  return { file, opened };
+}
+
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'fulfilled',
+    (error: unknown) => (error instanceof AppError ? error.code : 'other'),
+  );
+
+let database: Database;
+let store: ModelStore;
+let count = 0;
+beforeEach(async () => {
+  database = await openDatabase(`test-${count++}`);
+  store = new ModelStore(database, SHARD);
+});
+
+describe('ModelStore', () => {
+  it('gives back any range of an imported file, across shards', async () => {
+    const model = await store.import([arriving({ sha256 }).file], { id: 'm', name: 'M' });
+    expect(model.files[0]?.shards.map((shard) => shard.sizeBytes)).toEqual([1000, 1000, 1000, 456]);
+    expect(model.files[0]?.sha256).toBe(sha256);
+    const source = await store.open(model, model.files[0]!);
+    for (const [offset, length] of [
+      [0, 3456],
+      [990, 20],
+      [999, 1002],
+      [3455, 1],
+      [3456, 0],
+    ] as const) {
+      expect(await source.read(offset, length)).toEqual(bytes.slice(offset, offset + length));
+    }
+    expect(await codeOf(source.read(3400, 100))).toBe('file/out-of-bounds');
+  });
+
+  it('goes on after a cut connection, from the last whole shard, with the right hash', async () => {
+    expect(await codeOf(store.import([arriving({ cutAt: 2500, sha256 }).file], { id: 'm', name: 'M' }))).toBe(
+      'file/truncated',
+    );
+    expect(await store.list()).toEqual([]);
+    expect((await store.unfinished()).map((record) => record.shards.length)).toEqual([2]);
+    const second = arriving({ sha256 });
+    const model = await store.import([second.file], { id: 'm', name: 'M' });
+    expect(second.opened).toEqual([2000]);
+    expect(model.files[0]?.sha256).toBe(sha256);
+    expect(await store.unfinished()).toEqual([]);
+  });
+
+  it('starts over when the source has changed', async () => {
+    await codeOf(store.import([arriving({ cutAt: 2500 }).file], { id: 'm', name: 'M', url: 'u', etag: '"1"' }));
+    const second = arriving();
+    await store.import([second.file], { id: 'm', name: 'M', url: 'u', etag: '"2"' });
+    expect(second.opened).toEqual([0]);
+  });
+
+  it('starts a damaged shard anew', async () => {
+    await codeOf(store.import([arriving({ cutAt: 2500 }).file], { id: 'm', name: 'M' }));
+    await database.put('shards', { key: 'm/0/1', bytes: new Blob([new Uint8Array(1000)]) });
+    const second = arriving({ sha256 });
+    await store.import([second.file], { id: 'm', name: 'M' });
+    expect(second.opened).toEqual([1000]);
+  });
+
+  it('throws away a file whose hash is not the promised one', async () => {
+    const code = await codeOf(store.import([arriving({ sha256: 'f'.repeat(64) }).file], { id: 'm', name: 'M' }));
+    expect(code).toBe('storage/hash-mismatch');
+    expect(await store.list()).toEqual([]);
+    expect(await database.getAllKeys('shards')).toEqual([]);
+  });
+
+  it('refuses a file that is longer than announced', async () => {
+    expect(await codeOf(store.import([arriving({ extra: 10 }).file], { id: 'm', name: 'M' }))).toBe('file/truncated');
+    expect(await database.getAllKeys('shards')).toEqual([]);
+  });
+
+  it('stops when cancelled and keeps whole shards', async () => {
+    const abort = new AbortController();
+    const code = await codeOf(
+      store.import([arriving().file], {
+        id: 'm',
+        name: 'M',
+        signal: abort.signal,
+        onProgress: (done) => {
+          if (done > 1500) abort.abort();
+        },
+      }),
+    );
+    expect(code).toBe('job/cancelled');
+    expect((await store.unfinished())[0]?.shards).toHaveLength(1);
+  });
+
+  it('finds damaged and missing parts', async () => {
+    const model = await store.import([arriving().file], { id: 'm', name: 'M' });
+    expect(await store.verify(model)).toEqual([]);
+    await database.put('shards', { key: 'm/0/2', bytes: new Blob([new Uint8Array(1000)]) });
+    await database.delete('shards', 'm/0/3');
+    expect(await store.verify(model)).toEqual(['m/0/2', 'm/0/3']);
+    expect(await codeOf(store.open(model, model.files[0]!))).toBe('storage/corrupt');
+  });
+
+  it('deletes a model and collects orphans', async () => {
+    await store.import([arriving().file], { id: 'm', name: 'M' });
+    await database.put('shards', { key: 'orphan', bytes: new Blob([]) });
+    expect(await store.collectGarbage()).toBe(1);
+    await store.delete('m');
+    expect(await store.list()).toEqual([]);
+    expect(await database.getAllKeys('shards')).toEqual([]);
+  });
+});
+
+describe('storageError', () => {
+  it('names a full disk', () => {
+    expect(storageError('write', new DOMException('full', 'QuotaExceededError')).code).toBe('storage/quota');
+  });
+  it('names refused storage', () => {
+    expect(storageError('open', new DOMException('no', 'SecurityError')).code).toBe('storage/unavailable');
+  });
+});
