@@ -1,0 +1,57 @@
+import js from '@eslint/js';
+import svelte from 'eslint-plugin-svelte';
+import globals from 'globals';
+import ts from 'typescript-eslint';
+import svelteConfig from './svelte.config.js';
+
+/** Effects that live in one folder each; everything else gets them handed in. */
+const confined = (object, property, where) => ({
+  selector: `MemberExpression[object.name="${object}"][property.name="${property}"]`,
+  message: `${object}.${property} is used in ${where} only.`,
+});
+const GPU = confined('navigator', 'gpu', 'src/lib/backends/webgpu');
+const restricted = (...rules) => ['error', ...rules];
+const INDEXED_DB = { name: 'indexedDB', message: 'IndexedDB is used in src/lib/storage only.' };
+const FETCH = { name: 'fetch', message: 'Network access lives in src/lib/storage, workers and the companion.' };
+
+export default ts.config(
+  { ignores: ['node_modules/', '.svelte-kit/', 'build/', 'static/', 'tests/golden/data/', '.cache/'] },
+  js.configs.recommended,
+  ...ts.configs.recommendedTypeChecked,
+  ...svelte.configs.recommended,
+  {
+    languageOptions: {
+      globals: { ...globals.browser, ...globals.node, ...globals.worker },
+      parserOptions: { projectService: true, extraFileExtensions: ['.svelte'], tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/only-throw-error': 'off',
+      '@typescript-eslint/prefer-promise-reject-errors': 'off',
+      // Async by contract: implementations of an async interface need not await.
+      '@typescript-eslint/require-await': 'off',
+      'max-lines': ['error', { max: 500, skipBlankLines: true, skipComments: true }],
+      'no-restricted-syntax': restricted(GPU),
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  {
+    files: ['src/lib/**/*.ts', 'src/lib/**/*.svelte', 'src/routes/**'],
+    rules: { 'no-restricted-globals': restricted(INDEXED_DB, FETCH) },
+  },
+  { files: ['src/lib/backends/webgpu/**', 'tests/kernels/**'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['src/lib/storage/**'], rules: { 'no-restricted-globals': 'off' } },
+  {
+    files: ['**/*.svelte', '**/*.svelte.ts'],
+    languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
+  },
+  {
+    files: ['tests/**', 'src/companion/**'],
+    rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'no-console': 'off' },
+  },
+  { files: ['**/*.mjs', '**/*.js'], extends: [ts.configs.disableTypeChecked] },
+);

@@ -1,0 +1,43 @@
+/** `npm run lint`: eslint, prettier, dependency rules, unused code, interface texts. Exit code 1 on any finding. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { checkDependencies } from './dependency_rules.mjs';
+import { bin, root, run } from './run.mjs';
+
+if (process.argv.includes('--help')) {
+  console.log('npm run lint\n  eslint, prettier --check, dependency rules, knip (unused code), interface texts');
+  process.exit(0);
+}
+
+const steps = [
+  ['svelte-kit sync', () => run(bin('svelte-kit'), ['sync'])],
+  ['dependency rules', dependencyRules],
+  ['prettier', () => run(bin('prettier'), ['--check', '--log-level', 'warn', '.'])],
+  ['eslint', () => run(bin('eslint'), ['--max-warnings', '0', '.'])],
+  ['unused code', () => run(bin('knip'), ['--no-progress'])],
+  ['interface texts', interfaceTexts],
+];
+
+function dependencyRules() {
+  const { files, problems } = checkDependencies(root);
+  for (const problem of problems) console.error(problem);
+  if (files < 50) {
+    console.error(`dependency rules: only ${files} files were seen; the check is blind.`);
+    return { code: 1 };
+  }
+  return { code: problems.length > 0 ? 1 : 0 };
+}
+
+function interfaceTexts() {
+  const script = resolve(root, 'tests/tools/check_messages.ts');
+  return existsSync(script) ? run(bin('tsx'), [script]) : { code: 0 };
+}
+
+let failed = 0;
+for (const [name, step] of steps) {
+  const started = Date.now();
+  const { code } = await step();
+  console.log(`lint: ${name}: ${code === 0 ? 'ok' : 'failed'} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+  if (code !== 0) failed++;
+}
+process.exit(failed > 0 ? 1 : 0);
