@@ -10,6 +10,9 @@ export const ERROR_CODES = [
   'job/cancelled',
   'job/superseded',
   'job/non-finite',
+  // sampling
+  'sampler/unknown',
+  'sampler/unsupported',
   // files: container level
   'file/out-of-bounds',
   'file/unreadable',
@@ -77,6 +80,7 @@ export const ERROR_CODES = [
   'backend/compile',
   'backend/out-of-memory',
   'backend/device-lost',
+  'backend/disposed',
   'backend/run',
   // models
   'model/unrecognised',
