@@ -40,7 +40,7 @@ export function stampTile(coverage: Uint16Array, origin: Point, part: Rect, dab:
   const outerSq = outer * outer;
   const innerSq = inner * inner;
   const slope = 1 / (outer - inner);
-  const cap = dab.cap * 65535;
+  const cap = Math.round(dab.cap * 65535);
   const strength = peak * dab.flow;
   const { buildUp } = dab;
   for (let y = part.y; y < part.y + part.height; y++) {

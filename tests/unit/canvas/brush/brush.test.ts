@@ -12,6 +12,7 @@ import { beginPath, endPath, extendPath, provisionalDabs } from '../../../../src
 import { mirrorDabs, symmetryMaps, type Symmetry } from '../../../../src/lib/canvas/brush/symmetry';
 import { createDocument } from '../../../../src/lib/canvas/document/document';
 import { readRegion } from '../../../../src/lib/canvas/tiles/tile';
+import { sameBytes } from '../same_bytes';
 import { TileEdit } from '../../../../src/lib/canvas/tiles/tile_edit';
 
 const plain: BrushSettings = {
@@ -224,10 +225,11 @@ describe('symmetry', () => {
   };
 
   it('mirrors to the pixel', () => {
-    expect(mirrored(painted({ kind: 'vertical', centre }), true, false)).toEqual(painted({ kind: 'vertical', centre }));
+    const vertical = painted({ kind: 'vertical', centre });
+    expect(sameBytes(mirrored(vertical, true, false), vertical)).toBe(true);
     const both = painted({ kind: 'both', centre });
-    expect(mirrored(both, true, true)).toEqual(both);
-    expect(mirrored(both, false, true)).toEqual(both);
+    expect(sameBytes(mirrored(both, true, true), both)).toBe(true);
+    expect(sameBytes(mirrored(both, false, true), both)).toBe(true);
   });
 
   it('radial rulers give count copies, twice as many when mirrored', () => {
@@ -248,7 +250,8 @@ describe('coverage', () => {
       session.stamp(stroke(0.5, 0.3, buildUp));
       session.flush();
       const alpha = readRegion(layer.tiles, { x: 50, y: 50, width: 1, height: 1 })[3];
-      expect(alpha).toBe(buildUp ? 128 : 38);
+      // 127.5 is the cap; 16-bit coverage approaches it from below.
+      expect(alpha).toBe(buildUp ? 127 : 38);
     }
   });
 
@@ -260,10 +263,10 @@ describe('coverage', () => {
     const clean = readRegion(layer.tiles, whole);
     session.setScratch([{ x: 240, y: 240, radiusPx: 30, hardness: 0, cap: 1, flow: 1, buildUp: true }]);
     session.flush();
-    expect(readRegion(layer.tiles, whole)).not.toEqual(clean);
+    expect(sameBytes(readRegion(layer.tiles, whole), clean)).toBe(false);
     session.clearScratch();
     session.flush();
-    expect(readRegion(layer.tiles, whole)).toEqual(clean);
+    expect(sameBytes(readRegion(layer.tiles, whole), clean)).toBe(true);
     expect(edit.commit()).toHaveLength(1);
   });
 
