@@ -1,0 +1,137 @@
+/**
+ * The onnxruntime backends: a graph becomes an ONNX model, weights go in as external data, tensors stay in host
+ * memory. Which library runs it is the caller's choice.
+ */
+import { throwIfAborted } from '../../base/abort';
+import type { Graph } from '../../graph/ir';
+import type { WeightMap } from '../../graph/weights';
+import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, Program } from '../backend';
+import { checkHostTensor, disposedError } from '../check_inputs';
+import { emitOnnx, type EmitOptions } from './emitter';
+import { HostTensorPool } from './host_tensors';
+import { memoryPlan } from './memory_plan';
+import { OnnxProgram } from './program';
+import type { OnnxRuntime, SessionOptions } from './runtime';
+import { openSession } from './session';
+import { fillBlobs } from './weight_blobs';
+
+export interface OnnxBackendOptions {
+  readonly runtime: OnnxRuntime;
+  /** `onnx-wasm`, `onnx-node-cpu`, … */
+  readonly id: string;
+  /** For people. */
+  readonly label: string;
+  /** Q4_0 and Q8_0 linears stay in blocks: less memory, not faster, and far slower for single rows on WASM. */
+  readonly keepQuantized?: boolean;
+  /** Rearranged copies of matrix weights; default: while all weights together are below `PREPACK_LIMIT_BYTES`. */
+  readonly prepack?: boolean;
+  readonly optimization?: SessionOptions['optimization'];
+  /** Largest score matrix of one attention node; default 32 MiB on WASM, unlimited in native builds. */
+  readonly maxScoreBytes?: number;
+}
+
+/** Above this, weights are not kept twice: the WASM heap ends at 4 GiB and never shrinks. */
+const PREPACK_LIMIT_BYTES = 512 * 2 ** 20;
+const WASM_SCORE_BYTES = 32 * 2 ** 20;
+/** MatMulNBits on WASM is 11 to 14 times slower than f32 for one row and level with it from about here. */
+const WASM_PACKED_ROWS = 256;
+
+/** Sessions of this page or process so far; part of the external-data names. */
+let sessionCount = 0;
+
+class OnnxBackend implements Backend {
+  readonly id: string;
+  readonly label: string;
+  readonly info: Readonly<Record<string, string>>;
+  readonly #options: OnnxBackendOptions;
+  readonly #tensors = new HostTensorPool();
+  readonly #programs = new Set<OnnxProgram>();
+  #disposed = false;
+
+  constructor(options: OnnxBackendOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.label = options.label;
+    this.info = options.runtime.info;
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw disposedError(`backend ${this.id}`);
+  }
+
+  #emitOptions(graph: Graph): EmitOptions {
+    const { runtime, keepQuantized = false, maxScoreBytes } = this.#options;
+    const wasm = runtime.id === 'wasm';
+    return {
+      location: `${graph.name}-${++sessionCount}`,
+      keepQuantized,
+      maxScoreBytes: maxScoreBytes ?? (wasm ? WASM_SCORE_BYTES : Infinity),
+      matMulAccuracy: wasm ? 0 : 4,
+      minPackedRows: wasm ? WASM_PACKED_ROWS : 1,
+    };
+  }
+
+  async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<Program> {
+    this.#alive();
+    throwIfAborted(options.signal);
+    const { runtime, optimization = 'disabled', prepack } = this.#options;
+    const emitOptions = this.#emitOptions(graph);
+    const emitted = emitOnnx(graph, weights, emitOptions);
+    const session = await openSession(
+      runtime,
+      `${this.id}: ${graph.name}`,
+      emitted.model,
+      // No reference to the blobs outlives this call: the runtime has its own copy.
+      await fillBlobs(emitted, weights, options),
+      { optimization, prepack: prepack ?? emitted.weightsBytes <= PREPACK_LIMIT_BYTES },
+    );
+    if (this.#disposed || options.signal?.aborted) {
+      await session.release();
+      this.#alive();
+      throwIfAborted(options.signal);
+    }
+    const plan = memoryPlan(graph, emitted.weightsBytes, emitOptions.maxScoreBytes);
+    const program = new OnnxProgram(this.id, graph, plan, session, this.#tensors, (done) =>
+      this.#programs.delete(done),
+    );
+    this.#programs.add(program);
+    return program;
+  }
+
+  upload(tensor: HostTensor): DeviceTensor {
+    this.#alive();
+    checkHostTensor(tensor);
+    return this.#tensors.own(tensor.shape, tensor.data.slice());
+  }
+
+  async download(tensor: DeviceTensor): Promise<HostTensor> {
+    this.#alive();
+    return Promise.resolve({ shape: tensor.shape, data: this.#tensors.read(tensor).slice() });
+  }
+
+  lincomb(terms: readonly (readonly [number, DeviceTensor])[]): DeviceTensor {
+    this.#alive();
+    return this.#tensors.lincomb(terms);
+  }
+
+  memory(): BackendMemory {
+    let weightsBytes = 0;
+    let arenaBytes = 0;
+    for (const program of this.#programs) {
+      weightsBytes += program.plan.weightsBytes;
+      arenaBytes += program.busyBytes;
+    }
+    return { weightsBytes, arenaBytes, tensorBytes: this.#tensors.liveBytes };
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await Promise.all([...this.#programs].map((program) => program.dispose()));
+    this.#tensors.disposeAll();
+  }
+}
+
+/** A backend on one runtime; backends share nothing but the library. */
+export function createOnnxBackend(options: OnnxBackendOptions): Backend {
+  return new OnnxBackend(options);
+}

@@ -1,0 +1,71 @@
+/** Fills the external blobs of an emitted model: weights as f32, or repacked blocks for MatMulNBits. */
+import { throwIfAborted } from '../../base/abort';
+import { elementCount } from '../../base/shape';
+import { loadWeight, namedWeight } from '../../graph/load_weight';
+import { weightShape, type NamedWeight, type WeightMap } from '../../graph/weights';
+import type { EmittedModel, WeightSlot } from './emitter';
+import { packedCodes, packedScales } from './packed_blocks';
+import type { ExternalData } from './runtime';
+
+/** f32 bytes decoded at a time beside the blob. */
+const CHUNK_BYTES = 16 * 2 ** 20;
+
+/** Rows [from, from + count) of the weight's own first axis. */
+function rowsOf(weight: NamedWeight, from: number, count: number): NamedWeight {
+  return { ...weight, rows: { start: (weight.rows?.start ?? 0) + from, count } };
+}
+
+async function fillF32(weight: NamedWeight, target: Float32Array, signal: AbortSignal | undefined): Promise<void> {
+  const shape = weightShape(weight);
+  const [rows = 1] = shape;
+  const rowElems = elementCount(shape.slice(1));
+  const chunkRows = Math.max(1, Math.floor(CHUNK_BYTES / 4 / Math.max(1, rowElems)));
+  if (weight.transposed || shape.length === 0 || chunkRows >= rows || elementCount(shape) !== target.length) {
+    target.set(await loadWeight(weight, target.length === elementCount(shape) ? shape : [target.length], signal));
+    return;
+  }
+  for (let from = 0; from < rows; from += chunkRows) {
+    const count = Math.min(chunkRows, rows - from);
+    const values = await loadWeight(rowsOf(weight, from, count), [count, ...shape.slice(1)], signal);
+    target.set(values, from * rowElems);
+  }
+}
+
+async function fillSlot(weight: NamedWeight, slot: WeightSlot, blob: ArrayBuffer, signal: AbortSignal | undefined) {
+  switch (slot.form) {
+    case 'f32':
+      return fillF32(weight, new Float32Array(blob, slot.offset, slot.length / 4), signal);
+    case 'codes':
+      return new Uint8Array(blob, slot.offset, slot.length).set(await packedCodes(weight, signal));
+    case 'scales':
+      return new Float32Array(blob, slot.offset, slot.length / 4).set(await packedScales(weight, signal));
+    default:
+      return slot.form satisfies never;
+  }
+}
+
+/**
+ * Reads every weight of an emitted model into its blob, in the order of first use.
+ * @param onProgress blob bytes done and to do
+ * @throws AppError 'job/cancelled', 'file/…', 'quant/…', 'model/wrong-shape'
+ */
+export async function fillBlobs(
+  { blobs, weightsBytes }: EmittedModel,
+  weights: WeightMap,
+  { signal, onProgress }: { signal?: AbortSignal; onProgress?: (doneBytes: number, totalBytes: number) => void } = {},
+): Promise<ExternalData[]> {
+  let doneBytes = 0;
+  onProgress?.(0, weightsBytes);
+  const filled: ExternalData[] = [];
+  for (const { location, sizeBytes, slots } of blobs) {
+    const blob = new ArrayBuffer(sizeBytes);
+    for (const slot of slots) {
+      throwIfAborted(signal);
+      await fillSlot(namedWeight(weights, slot.weight), slot, blob, signal);
+      doneBytes += slot.length;
+      onProgress?.(doneBytes, weightsBytes);
+    }
+    filled.push({ path: location, data: new Uint8Array(blob) });
+  }
+  return filled;
+}
