@@ -66,6 +66,7 @@ export const ERROR_CODES = [
   'file/unsupported-version',
   'file/zip-bomb',
   'file/unsupported',
+  'file/no-tensors',
   // quant
   'quant/unknown-type',
   'quant/no-decoder',

@@ -1,0 +1,55 @@
+/** How long each value of a graph is needed. Knows nothing of offsets or devices. */
+import { elementCount } from '../base/shape';
+import type { Graph, TensorType, ValueId } from './ir';
+
+/** Positions in the node list; inputs are born at -1, outputs live until `nodes.length`. */
+export interface LiveRange {
+  readonly id: ValueId;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Bytes of a value in f32 or i32, without alignment. */
+export function valueBytes(type: TensorType): number {
+  return 4 * elementCount(type.shape);
+}
+
+/**
+ * Live ranges of inputs and node results, by value id. A result that nobody reads lives at its node only.
+ * Weights and constants have none: they are resident.
+ */
+export function liveRanges(graph: Graph): ReadonlyMap<ValueId, LiveRange> {
+  const end = graph.nodes.length;
+  const ranges = new Map<ValueId, { id: ValueId; first: number; last: number }>();
+  for (const id of graph.inputs.values()) ranges.set(id, { id, first: -1, last: -1 });
+  for (const [position, node] of graph.nodes.entries()) {
+    for (const id of node.inputs) {
+      const range = id === undefined ? undefined : ranges.get(id);
+      if (range) range.last = position;
+    }
+    ranges.set(node.output, { id: node.output, first: position, last: position });
+  }
+  for (const id of graph.outputs.values()) {
+    const range = ranges.get(id);
+    if (range) range.last = end;
+  }
+  return ranges;
+}
+
+/** Largest total of `sizes` alive at one node: what no plan without in-place results can go below. */
+export function maxLiveBytes(graph: Graph, bytes: (id: ValueId) => number): number {
+  const end = graph.nodes.length;
+  const change = new Float64Array(end + 3);
+  for (const { id, first, last } of liveRanges(graph).values()) {
+    const size = bytes(id);
+    change[first + 1] = (change[first + 1] ?? 0) + size;
+    change[last + 2] = (change[last + 2] ?? 0) - size;
+  }
+  let live = 0;
+  let most = 0;
+  for (const delta of change) {
+    live += delta;
+    most = Math.max(most, live);
+  }
+  return most;
+}
