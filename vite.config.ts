@@ -1,5 +1,5 @@
 import { sveltekit } from '@sveltejs/kit/vite';
-import { defineConfig } from 'vite';
+import { defaultClientConditions, defineConfig } from 'vite';
 
 /** Cross-origin isolation: SharedArrayBuffer (WASM threads) and precise timers need both headers. */
 export const isolationHeaders = {
@@ -13,4 +13,7 @@ export default defineConfig({
   server: { headers: isolationHeaders, fs: { allow: ['workers', 'wgsl', 'static'] } },
   preview: { headers: isolationHeaders },
   build: { target: 'es2023' },
+  // The WASM runtime's files are assets of ours (src/lib/backends/onnx/wasm_assets.ts), not bundled a second time.
+  resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
+  optimizeDeps: { exclude: ['onnxruntime-web'] },
 });
