@@ -95,6 +95,16 @@ export interface TextEncoderSlot {
   readonly pooled: boolean;
   /** Its `hidden` output is used; false for FLUX.1's CLIP-L, which only gives `pooled`. */
   readonly hidden: boolean;
+  readonly clip?: {
+    /** The final norm is applied to `hidden`. */
+    readonly finalNorm: boolean;
+    /** Layers left out at clip skip 1: 0 = last layer, 1 = last but one. */
+    readonly baseSkip: number;
+    /** `pooled` goes through the text projection. */
+    readonly project: boolean;
+  };
+  /** Decoder-type encoders: which hidden states make `hidden`, joined along the last axis. */
+  readonly qwen?: { readonly states: 'last-but-one' | readonly number[] };
 }
 
 export interface TextEncoderSpec {
@@ -183,6 +193,12 @@ export interface ModelFamily {
   conditioning(outputs: Readonly<Partial<Record<TextEncoderId, EncoderOutput>>>, model: DetectedModel): Conditioning;
   /** Conditioning of "nothing" where it is not the encoded empty prompt: zeros of the same shapes (SDXL). */
   readonly zeroNegative: boolean;
+  /** Inputs beyond x, timestep and context; U-Nets say it themselves. */
+  inputs?(denoiser: ModelPart): readonly ExtraInput[];
+  /** Defaults that depend on the denoiser, such as FLUX.1 schnell's four steps. */
+  adjustDefaults?(denoiser: ModelPart): Partial<GenerationDefaults>;
+  /** The `timeIds` row of one picture, where `inputs` lists it. */
+  sizeIds?(size: SizeConditions): readonly number[];
   /**
    * Graph inputs: `x` image [N, C, h, w], `timestep` f32 [N], `context` f32 [N, T, D], and, where `inputs` lists them,
    * `pooled`, `timeIds`, `guidance`, `contextMask`, `inpaint`. Output: `prediction`, shaped like x.
@@ -212,6 +228,8 @@ export interface DetectedModel {
   readonly denoiser: ModelPart;
   readonly textEncoders: ReadonlyMap<TextEncoderId, ModelPart>;
   readonly vae?: ModelPart;
+  /** A tiny autoencoder beside the full one, for previews. */
+  readonly previewVae?: ModelPart;
   readonly latent: LatentFormat;
   readonly prediction: Prediction;
   readonly defaults: GenerationDefaults;

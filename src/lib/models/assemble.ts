@@ -1,0 +1,162 @@
+/** From the parts of one or several files to a model that can run, or to a list of what is missing. */
+import { AppError } from '../base/errors';
+import type { TensorIndex } from '../formats/tensor_index';
+import { findClip } from './clip/build';
+import { declaredHints, hintsFor } from './declared';
+import { detectFile, type DetectedFile } from './detect';
+import type { DetectedModel, ExtraInput, LatentFormat, MissingPart, ModelFamily, Prediction } from './family';
+import { klStride } from './kl_vae/build';
+import type { KlVaeConfig } from './kl_vae/config';
+import type { HintTable, ModelPart, TextEncoderId } from './part';
+import { familyById } from './registry';
+import { TensorView } from './tensor_view';
+import type { TinyVaeConfig } from './tiny_vae/config';
+import { unetInputs, unetMultiple, unetSkips } from './unet/build';
+import type { UNetConfig } from './unet/config';
+
+/** One half-file of a tiny autoencoder and the other: TAESD is published as two files. */
+function joinTiny(parts: readonly ModelPart[]): ModelPart | undefined {
+  const tiny = parts.filter((part): part is ModelPart<TinyVaeConfig> => part.architecture === 'tiny-vae');
+  const decoder = tiny.find((part) => part.config.decoder);
+  const encoder = tiny.find(
+    (part) => part.config.encoder && part.config.latentChannels === (decoder ?? part).config.latentChannels,
+  );
+  if (!decoder || !encoder || decoder === encoder) return decoder ?? encoder;
+  return {
+    ...decoder,
+    config: { ...decoder.config, encoder: encoder.config.encoder },
+    weights: new Map([...encoder.weights, ...decoder.weights]),
+  };
+}
+
+function fitsLatents(part: ModelPart, latent: LatentFormat): boolean {
+  if (part.architecture === 'tiny-vae') return (part.config as TinyVaeConfig).latentChannels === latent.channels;
+  const { batchNorm, latentChannels } = part.config as KlVaeConfig;
+  return (batchNorm ? 4 : 1) * latentChannels === latent.channels;
+}
+
+/**
+ * Text encoders by slot. A stand-alone CLIP file of unusual width carries a guessed id; when the family wants another
+ * CLIP and nothing better is there, it is read again as that one.
+ */
+function assignEncoders(family: ModelFamily, files: readonly DetectedFile[], hints: HintTable) {
+  const found = new Map<TextEncoderId, ModelPart>();
+  const spare: { part: ModelPart; file: DetectedFile }[] = [];
+  for (const file of files) {
+    for (const part of file.parts) {
+      if (part.role !== 'text-encoder' || !part.encoder) continue;
+      const wanted = family.encoders.some((slot) => slot.id === part.encoder);
+      if (wanted && !found.has(part.encoder)) found.set(part.encoder, part);
+      else spare.push({ part, file });
+    }
+  }
+  for (const slot of family.encoders) {
+    if (found.has(slot.id) || slot.tokenizer !== 'clip') continue;
+    const at = spare.findIndex(({ part }) => part.architecture === 'clip');
+    const [candidate] = at < 0 ? [] : spare.splice(at, 1);
+    if (!candidate) continue;
+    const { part, file } = candidate;
+    const own = declaredHints(file.declared);
+    const view = TensorView.of(file.index.tensors).below(part.prefix);
+    const clip = findClip(view, file.file, { place: slot.id, hints: (id) => hintsFor(id, hints, own) });
+    if (clip) found.set(slot.id, clip);
+  }
+  return found;
+}
+
+function latentOf(
+  family: ModelFamily,
+  denoiser: ModelPart,
+  vae: ModelPart | undefined,
+  files: readonly DetectedFile[],
+) {
+  const declared = files.find((file) => file.parts.includes(denoiser))?.declared.latent;
+  const multiple = denoiser.architecture === 'unet' ? unetMultiple(denoiser.config as UNetConfig) : undefined;
+  const stride = vae?.architecture === 'kl-vae' ? klStride(vae.config as KlVaeConfig) : undefined;
+  const packed = vae?.architecture === 'kl-vae' && (vae.config as KlVaeConfig).batchNorm ? 2 : 1;
+  const cell = stride === undefined ? family.latent.stride : stride * packed;
+  return {
+    ...family.latent,
+    ...declared,
+    stride: cell,
+    multiple: multiple === undefined ? (family.latent.multiple / family.latent.stride) * cell : multiple * cell,
+  };
+}
+
+function predictionOf(family: ModelFamily, file: DetectedFile | undefined, hints: HintTable): Prediction {
+  const { prediction } = family;
+  if (prediction.kind === 'flow') return prediction;
+  const named = hints.denoiser?.prediction ?? file?.declared.prediction;
+  const marked = file?.index.tensors.has('v_pred') ? 'v' : undefined;
+  const zeroTerminalSnr = file?.index.tensors.has('ztsnr') ?? false;
+  return { ...prediction, kind: named ?? marked ?? prediction.kind, zeroTerminalSnr };
+}
+
+/** Joins detected files. The first denoiser wins; later autoencoders and encoders win over those of the denoiser's file. */
+export function assembleModel(files: readonly DetectedFile[], hints: HintTable = {}): DetectedModel {
+  const base = files.find((file) => file.parts.some((part) => part.role === 'denoiser'));
+  const denoiser = base?.parts.find((part) => part.role === 'denoiser');
+  const names = files.map((file) => file.file).join(', ');
+  if (!base || !denoiser) {
+    throw new AppError(
+      'model/unrecognised',
+      `${names}: one file must hold a denoiser (U-Net or transformer), got ${files.map((f) => f.kind).join(', ') || 'nothing'}; choose a checkpoint.`,
+      { details: { files: files.map(({ file, kind }) => ({ file, kind })) } },
+    );
+  }
+  const family = base.family && familyById(base.family);
+  if (!family) {
+    throw new AppError(
+      'model/unsupported',
+      `${base.file}: this denoiser (${denoiser.architecture}) belongs to no family that the product runs; ${base.notes.join(' ') || 'choose another model.'}`,
+      { details: { file: base.file, architecture: denoiser.architecture, family: base.family } },
+    );
+  }
+  // Files given beside the checkpoint are there to replace its parts.
+  const ordered = [...files.filter((file) => file !== base), base];
+  const textEncoders = assignEncoders(family, ordered, hints);
+  const parts = ordered.flatMap((file) => file.parts).filter((part) => part.role === 'vae');
+  const fitting = parts.filter((part) => fitsLatents(part, family.latent));
+  const full = fitting.find((part) => part.architecture === 'kl-vae');
+  const tiny = joinTiny(fitting);
+  const vae = full ?? tiny;
+  const missing: MissingPart[] = family.encoders
+    .filter((slot) => !slot.optional && !textEncoders.has(slot.id))
+    .map((slot) => ({ role: 'text-encoder', encoder: slot.id, label: slot.label }));
+  if (!vae) missing.push({ role: 'vae', label: 'autoencoder' });
+  const unet = denoiser.architecture === 'unet' ? (denoiser.config as UNetConfig) : undefined;
+  const inputs: readonly ExtraInput[] = unet ? unetInputs(unet) : (family.inputs?.(denoiser) ?? []);
+  const { widthPx, heightPx, title } = base.declared;
+  return {
+    family,
+    label: title ?? base.file,
+    denoiser,
+    textEncoders,
+    ...(vae ? { vae } : {}),
+    ...(full && tiny ? { previewVae: tiny } : {}),
+    latent: latentOf(family, denoiser, vae, files),
+    prediction: predictionOf(family, base, hints),
+    defaults: {
+      ...family.defaults,
+      ...family.adjustDefaults?.(denoiser),
+      ...(widthPx && heightPx ? { widthPx, heightPx } : {}),
+    },
+    inputs,
+    concatChannels: unet && unet.inChannels > unet.outChannels ? unet.inChannels - unet.outChannels : 0,
+    residuals: unet ? unetSkips(unet) : 0,
+    missing,
+    notes: files.flatMap((file) => file.notes),
+  };
+}
+
+/**
+ * The model in one file, or in a checkpoint and the files that complete it.
+ * @throws AppError 'model/unrecognised' without a denoiser, 'model/unsupported' for families the product does not run
+ */
+export function detectModel(index: TensorIndex | readonly TensorIndex[], hints: HintTable = {}): DetectedModel {
+  const indexes = Array.isArray(index) ? (index as readonly TensorIndex[]) : [index as TensorIndex];
+  return assembleModel(
+    indexes.map((one) => detectFile(one, hints)),
+    hints,
+  );
+}

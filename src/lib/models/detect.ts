@@ -1,0 +1,148 @@
+/**
+ * What is in a file: parts by names and shapes alone, never by file name; then, from one or several files, a model.
+ * Facts: diffusers `loaders/single_file_utils.py`, ComfyUI's documented key conventions, published checkpoints.
+ */
+import type { TensorIndex } from '../formats/tensor_index';
+import { findClip } from './clip/build';
+import type { FamilyId } from './family';
+import { declaredHints, hintsFor, readDeclared, type Declared } from './declared';
+import { findKlVae } from './kl_vae/build';
+import type { HintTable, ModelPart, TextEncoderId } from './part';
+import { TensorView } from './tensor_view';
+import { findTinyVae } from './tiny_vae/build';
+import { findUNet } from './unet/build';
+import type { UNetConfig } from './unet/config';
+
+export type FileKind =
+  | 'checkpoint'
+  | 'unet'
+  | 'transformer'
+  | 'vae'
+  | 'tiny-vae'
+  | 'tiny-vae-encoder'
+  | 'tiny-vae-decoder'
+  | 'text_encoder'
+  | 'controlnet'
+  | 't2i-adapter'
+  | 'ip-adapter'
+  | 'clip-vision'
+  | 'lora'
+  | 'embedding'
+  | 'upscaler'
+  /** Parts of something, without a denoiser; usable together with other files. */
+  | 'partial'
+  | 'unknown';
+
+export interface DetectedFile {
+  readonly file: string;
+  readonly kind: FileKind;
+  /** Set when the file has a denoiser, or an adapter for one. */
+  readonly family?: FamilyId;
+  readonly parts: readonly ModelPart[];
+  /** What the file's own metadata declare: title, resolution, prediction. */
+  readonly declared: Declared;
+  readonly notes: readonly string[];
+  readonly index: TensorIndex;
+}
+
+const DENOISER_PREFIXES = ['model.diffusion_model.', 'diffusion_model.', 'transformer.', 'unet.', 'net.', ''];
+const VAE_PREFIXES = ['first_stage_model.', 'vae.', ''];
+/** Prefix and, where the place tells it, which encoder it is. The first that matches an encoder wins. */
+const CLIP_PREFIXES: readonly (readonly [string, TextEncoderId | undefined])[] = [
+  ['cond_stage_model.transformer.', 'clip-l'],
+  ['cond_stage_model.model.', 'openclip-h'],
+  ['conditioner.embedders.0.transformer.', 'clip-l'],
+  ['conditioner.embedders.0.model.', 'openclip-bigg'],
+  ['conditioner.embedders.1.model.', 'openclip-bigg'],
+  ['text_encoders.clip_l.transformer.', 'clip-l'],
+  ['text_encoders.clip_g.transformer.', 'openclip-bigg'],
+  ['text_encoders.clip_h.transformer.', 'openclip-h'],
+  ['clip_l.transformer.', 'clip-l'],
+  ['clip_g.transformer.', 'openclip-bigg'],
+  ['', undefined],
+];
+
+/** Family of a U-Net by its conditions. Widths of published models first, then structure for small ones. */
+export function unetFamilyId(config: UNetConfig, view: TensorView): FamilyId | undefined {
+  const { contextWidth, vectorWidth, linearProjection } = config;
+  if (contextWidth === 0) return undefined;
+  if (vectorWidth > 0) {
+    if (contextWidth === 1024 || vectorWidth === 5632) return undefined;
+    if (contextWidth === 1280) return 'sdxl-refiner';
+    const onlyG = view.hasBelow('conditioner.embedders.0.model.');
+    return onlyG ? 'sdxl-refiner' : 'sdxl';
+  }
+  return linearProjection ? 'sd2' : 'sd1';
+}
+
+function first<T>(prefixes: readonly string[], all: TensorView, find: (view: TensorView) => T | undefined) {
+  for (const prefix of prefixes) {
+    const found = find(all.below(prefix));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/**
+ * Parts of one file.
+ * @param hints numbers that shapes do not tell; win over the file's own
+ */
+export function detectFile(index: TensorIndex, hints: HintTable = {}): DetectedFile {
+  const all = TensorView.of(index.tensors);
+  const declared = readDeclared(index.metadata);
+  const own = declaredHints(declared);
+  const hint = (key: keyof HintTable) => hintsFor(key, hints, own);
+  const parts: ModelPart[] = [];
+  const notes: string[] = [];
+  let family: FamilyId | undefined;
+
+  const unet = first(DENOISER_PREFIXES, all, (view) => findUNet(view, index.name, hint('denoiser')));
+  if (unet) {
+    parts.push(unet);
+    family = unetFamilyId(unet.config, all);
+  }
+  for (const [prefix, place] of CLIP_PREFIXES) {
+    if (prefix === '' && parts.length > 0) continue;
+    const clip = findClip(all.below(prefix), index.name, { ...(place ? { place } : {}), hints: hint });
+    if (clip) parts.push(clip);
+  }
+  const vae = first(VAE_PREFIXES, all, (view) => findKlVae(view, index.name) ?? findTinyVae(view, index.name));
+  if (vae) parts.push(vae);
+
+  return {
+    file: index.name,
+    kind: fileKind(parts),
+    ...(family ? { family } : {}),
+    parts,
+    declared,
+    notes,
+    index,
+  };
+}
+
+function fileKind(parts: readonly ModelPart[]): FileKind {
+  const only = parts.length === 1 ? parts[0] : undefined;
+  const denoiser = parts.find((part) => part.role === 'denoiser');
+  if (denoiser) {
+    if (!only) return 'checkpoint';
+    return denoiser.architecture === 'unet' ? 'unet' : 'transformer';
+  }
+  if (!only) return parts.length === 0 ? 'unknown' : 'partial';
+  switch (only.role) {
+    case 'text-encoder':
+      return 'text_encoder';
+    case 'vae': {
+      if (only.architecture !== 'tiny-vae') return 'vae';
+      const { encoder, decoder } = only.config as { encoder?: unknown; decoder?: unknown };
+      return encoder && decoder ? 'tiny-vae' : encoder ? 'tiny-vae-encoder' : 'tiny-vae-decoder';
+    }
+    case 'controlnet':
+    case 't2i-adapter':
+    case 'ip-adapter':
+    case 'clip-vision':
+    case 'upscaler':
+      return only.role;
+    default:
+      return 'unknown';
+  }
+}
