@@ -243,6 +243,22 @@ export const opaqueTypes = [
     safetensorsDtype: 'F4',
   }),
   defineType({
+    id: 'U4',
+    label: 'unsigned 4-bit integer',
+    kind: 'opaque',
+    blockElems: 2,
+    blockBytes: 1,
+    bitsPerWeight: 4,
+  }),
+  defineType({
+    id: 'I4',
+    label: 'signed 4-bit integer',
+    kind: 'opaque',
+    blockElems: 2,
+    blockBytes: 1,
+    bitsPerWeight: 4,
+  }),
+  defineType({
     id: 'F6_E2M3',
     label: '6-bit float E2M3',
     kind: 'opaque',

@@ -1,0 +1,85 @@
+/** What the non-executing pickle reader builds. Plain data; nothing here can be called. */
+
+/** A name from the allow-list, never the thing it names. */
+export class PickleGlobal {
+  constructor(
+    readonly module: string,
+    readonly name: string,
+  ) {}
+
+  get key(): string {
+    return `${this.module} ${this.name}`;
+  }
+}
+
+export class PickleTuple {
+  constructor(readonly items: readonly PickleValue[]) {}
+}
+
+export class PickleList {
+  readonly items: PickleValue[] = [];
+}
+
+/** A dict or OrderedDict; entries in order of insertion, equal keys replaced. */
+export class PickleDict {
+  readonly entries = new Map<PickleValue, PickleValue>();
+  constructor(readonly ordered = false) {}
+}
+
+export class PickleSet {
+  readonly items: PickleValue[] = [];
+}
+
+/** A reference to data outside the pickle: what torch writes for a storage. */
+export class PicklePersistent {
+  constructor(readonly id: PickleValue) {}
+}
+
+/** Result of an allowed call: its name and arguments. */
+export class PickleCall {
+  constructor(
+    readonly callee: PickleGlobal,
+    readonly args: readonly PickleValue[],
+  ) {}
+}
+
+export type PickleValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PickleGlobal
+  | PickleTuple
+  | PickleList
+  | PickleDict
+  | PickleSet
+  | PicklePersistent
+  | PickleCall;
+
+const STORAGES = ['Float', 'Half', 'BFloat16', 'Double', 'Long', 'Int', 'Short', 'Char', 'Byte', 'Bool'];
+
+/** Names that may be called: constructors of plain data and torch's tensor builders, which we only record. */
+export const CALLABLE: ReadonlySet<string> = new Set([
+  'torch._utils _rebuild_tensor_v2',
+  'torch._utils _rebuild_tensor_v3',
+  'torch._utils _rebuild_parameter',
+  'collections OrderedDict',
+  'torch Size',
+]);
+
+/** Names that may be mentioned. Module and name are one key: "torch" + "_utils.x" is another name and refused. */
+export const ALLOWED_GLOBALS: ReadonlySet<string> = new Set([
+  ...CALLABLE,
+  ...STORAGES.map((type) => `torch ${type}Storage`),
+  'torch.storage UntypedStorage',
+  'torch float8_e4m3fn',
+  'torch float8_e5m2',
+]);
+
+/** A value for a message: plain ones as text, the others by kind. */
+export function shown(value: PickleValue | undefined): string {
+  if (value === undefined) return 'nothing';
+  return value !== null && typeof value === 'object' ? value.constructor.name : String(value);
+}
