@@ -72,6 +72,9 @@ export interface RefinerRequest {
   readonly switchAt: number;
 }
 
+export const EMPHASIS_MODES = ['Original', 'No norm', 'Ignore', 'None'] as const;
+export type EmphasisMode = (typeof EMPHASIS_MODES)[number];
+
 /** One generation, with everything that decides the picture. */
 export interface GenerateRequest {
   readonly modelId: string;
@@ -95,7 +98,11 @@ export interface GenerateRequest {
   /** Options of the sampler by name, as its registry entry lists them. */
   readonly samplerOptions?: Readonly<Record<string, number | string | boolean>>;
   readonly cfgRescale?: number;
-  readonly emphasis?: string;
+  /** Guidance as a model input, FLUX.1 dev's "distilled CFG". */
+  readonly distilledGuidance?: number;
+  readonly emphasis?: EmphasisMode;
+  /** Model time of a noise level: the nearest trained step (Forge, ComfyUI; default) or in between (A1111). */
+  readonly timestepRule?: 'nearest' | 'interpolate';
   readonly tiling?: boolean;
   readonly init?: InitRequest;
   readonly hires?: HiresRequest;

@@ -1,0 +1,217 @@
+/** `npm run generate`: the main job from the command line. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { randomInt } from 'node:crypto';
+import { AppError } from '../lib/base/errors';
+import type { HostTensor } from '../lib/backends/backend';
+import { openTensorIndex } from '../lib/formats/open_tensor_index';
+import { insertPngText } from '../lib/formats/png_text';
+import { writeSafetensors } from '../lib/formats/safetensors_write';
+import { generate } from '../lib/pipeline/generate';
+import { LIMITS } from '../lib/pipeline/job_settings';
+import { dequantizeTensor } from '../lib/quant/dequantize';
+import type { GenerateRequest, JobEvent } from '../lib/rpc/engine';
+import { EMPHASIS_MODES } from '../lib/rpc/engine';
+import { samplers } from '../lib/sampling/registry';
+import { schedules } from '../lib/sampling/schedule_registry';
+import { runCommand, type Command, type Flags, type Parsed } from './command_line';
+import { createNodeBackend, NODE_BACKENDS, type NodeBackendId } from './node_backend';
+import { openFileSource } from './node_file_source';
+import { decodePng, encodePng } from './node_images';
+import { defaultModelFiles, loadNodeModel } from './node_model';
+
+const flags = {
+  prompt: { kind: 'text', required: true, about: 'what to draw' },
+  negative: { kind: 'text', default: '', about: 'what not to draw' },
+  out: {
+    kind: 'text',
+    required: true,
+    value: 'FILE.png',
+    about: 'where the picture goes; more pictures get -2, -3, …',
+  },
+  model: {
+    kind: 'list',
+    value: 'FILE',
+    about: 'model file; repeat it for parts in files of their own [the built-in model]',
+  },
+  steps: { kind: 'number', ...LIMITS.steps, integer: true, about: "sampling steps [the model's own]" },
+  cfg: { kind: 'number', ...LIMITS.cfgScale, about: "guidance scale [the model's own]" },
+  sampler: { kind: 'text', value: samplers.map((s) => s.label).join(' | '), about: "sampler [the model's own]" },
+  schedule: {
+    kind: 'text',
+    value: ['Automatic', ...schedules.map((s) => s.label)].join(' | '),
+    about: 'noise schedule [Automatic]',
+  },
+  seed: {
+    kind: 'number',
+    default: -1,
+    min: -1,
+    max: Number.MAX_SAFE_INTEGER,
+    integer: true,
+    about: 'seed; -1 draws one',
+  },
+  width: { kind: 'number', ...LIMITS.sidePx, integer: true, about: "width in pixels [the model's own]" },
+  height: { kind: 'number', ...LIMITS.sidePx, integer: true, about: "height in pixels [the model's own]" },
+  'batch-size': { kind: 'number', default: 1, ...LIMITS.batchSize, integer: true, about: 'pictures at once' },
+  'batch-count': { kind: 'number', default: 1, ...LIMITS.batchCount, integer: true, about: 'how often' },
+  'clip-skip': { kind: 'number', ...LIMITS.clipSkip, integer: true, about: 'last CLIP layers to skip, plus 1' },
+  rng: { kind: 'choice', default: 'NV', choices: ['NV', 'CPU'], about: 'noise of CUDA cards, or of torch on the CPU' },
+  emphasis: { kind: 'choice', default: 'Original', choices: EMPHASIS_MODES, about: 'what (word:1.2) does' },
+  timesteps: {
+    kind: 'choice',
+    default: 'nearest',
+    choices: ['nearest', 'interpolate'],
+    about: 'rounding of model time: Forge, or A1111',
+  },
+  eta: { kind: 'number', min: 0, max: 10, about: 'share of fresh noise of ancestral and SDE samplers' },
+  init: { kind: 'text', value: 'FILE.png', about: 'picture to start from (img2img)' },
+  strength: { kind: 'number', default: 0.75, min: 0, max: 1, about: 'how much of the start picture is redrawn' },
+  latents: {
+    kind: 'text',
+    value: 'FILE.safetensors',
+    about: "start noise in place of the seed's: first tensor, [batch, C, h, w]",
+  },
+  'save-latents': { kind: 'text', value: 'FILE.safetensors', about: 'writes the final latents as "latents"' },
+  backend: { kind: 'choice', default: 'auto', choices: NODE_BACKENDS, about: 'what computes' },
+  threads: { kind: 'number', default: 0, min: 0, max: 256, integer: true, about: 'threads; 0: all cores' },
+  json: { kind: 'text', value: 'FILE', about: 'writes times, memory and parameters' },
+  quiet: { kind: 'switch', about: 'no progress bar' },
+} as const satisfies Flags;
+
+const command: Command<typeof flags> = {
+  usage: 'npm run generate -- --prompt "a red apple, 3d" --out apple.png [options]',
+  about: 'Draws pictures with the built-in model or a model file of yours. The PNG carries its parameters.',
+  flags,
+};
+
+void runCommand(command, async (options, _words, signal) => {
+  const startedAt = performance.now();
+  const backend = await createNodeBackend(options.backend as NodeBackendId, options.threads);
+  const paths = options.model.length > 0 ? options.model : await defaultModelFiles();
+  const { model, close } = await loadNodeModel(paths, backend);
+  const loadMs = performance.now() - startedAt;
+  let peakRss = 0;
+  const sampleMemory = () => (peakRss = Math.max(peakRss, process.memoryUsage().rss));
+  const timer = setInterval(sampleMemory, 50);
+  try {
+    const request = await requestOf(options, model.detected.defaults);
+    const startNoise = options.latents === undefined ? undefined : await readLatents(options.latents);
+    const finals: HostTensor[] = [];
+    const bar = progressBar(options.quiet);
+    const result = await generate(model, request, {
+      signal,
+      randomSeed: () => randomInt(2 ** 32),
+      encodePng: async (image, infotext) => {
+        const png = insertPngText(encodePng(image), [{ keyword: 'parameters', text: infotext }]);
+        return new Blob([png], { type: 'image/png' });
+      },
+      onEvent: bar.show,
+      onLatents: (latents) => finals.push(latents),
+      ...(startNoise ? { startNoise } : {}),
+    });
+    bar.end();
+    sampleMemory();
+    for (const [i, image] of result.images.entries()) {
+      const path = i === 0 ? options.out : options.out.replace(/(\.[^./\\]*)?$/, `-${i + 1}$1`);
+      await writeFile(path, new Uint8Array(await image.png.arrayBuffer()));
+      console.log(`${path}  ${image.widthPx}x${image.heightPx}  seed ${image.seed}`);
+    }
+    const saved = options['save-latents'];
+    if (saved !== undefined && finals[0]) {
+      await writeFile(
+        saved,
+        writeSafetensors([{ name: 'latents', shape: finals[0].shape, data: Float32Array.from(finals[0].data) }]),
+      );
+    }
+    const times = [{ stage: 'load', ms: loadMs }, ...result.times];
+    for (const { stage, ms } of times) console.log(`${stage.padEnd(8)} ${(ms / 1000).toFixed(2).padStart(7)} s`);
+    const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+    console.log(`memory   ${mib(peakRss)} MiB at most (planned for the model: ${mib(result.peakBytes)} MiB)`);
+    if (options.json !== undefined) {
+      const report = {
+        backend: backend.id,
+        backendInfo: backend.info,
+        model: { name: model.name, hash: model.hash, family: model.detected.family.id },
+        times,
+        peakRssBytes: peakRss,
+        plannedPeakBytes: result.peakBytes,
+        interrupted: result.interrupted,
+        request: { ...request, init: undefined },
+        images: result.images.map(({ seed, infotext, widthPx, heightPx }) => ({ seed, infotext, widthPx, heightPx })),
+      };
+      await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+    }
+  } finally {
+    clearInterval(timer);
+    await model.dispose();
+    await backend.dispose();
+    await close();
+  }
+});
+
+async function requestOf(
+  options: Parsed<typeof flags>,
+  defaults: {
+    steps: number;
+    cfgScale: number;
+    sampler: string;
+    schedule: string;
+    widthPx: number;
+    heightPx: number;
+    clipSkip: number;
+  },
+): Promise<GenerateRequest> {
+  const init = options.init === undefined ? undefined : decodePng(await readFile(options.init), options.init);
+  return {
+    modelId: 'command-line',
+    prompt: options.prompt,
+    negativePrompt: options.negative,
+    steps: options.steps ?? defaults.steps,
+    cfgScale: options.cfg ?? defaults.cfgScale,
+    sampler: options.sampler ?? defaults.sampler,
+    schedule: options.schedule ?? (options.sampler === undefined ? defaults.schedule : ''),
+    seed: options.seed,
+    widthPx: options.width ?? defaults.widthPx,
+    heightPx: options.height ?? defaults.heightPx,
+    batchSize: options['batch-size'],
+    batchCount: options['batch-count'],
+    clipSkip: options['clip-skip'] ?? defaults.clipSkip,
+    noiseSource: options.rng === 'CPU' ? 'CPU' : 'NV',
+    emphasis: EMPHASIS_MODES.find((mode) => mode === options.emphasis) ?? 'Original',
+    timestepRule: options.timesteps === 'interpolate' ? 'interpolate' : 'nearest',
+    previewEvery: 0,
+    ...(options.eta === undefined ? {} : { samplerOptions: { eta: options.eta } }),
+    ...(init ? { init: { image: init, strength: options.strength, resizeMode: 'crop' as const } } : {}),
+  };
+}
+
+/** The first tensor of a safetensors file, or the one called `latents` or `noise`. */
+async function readLatents(path: string): Promise<HostTensor> {
+  const source = await openFileSource(path);
+  try {
+    const { tensors } = await openTensorIndex(source);
+    const tensor = tensors.get('latents') ?? tensors.get('noise') ?? [...tensors.values()][0];
+    if (!tensor) throw new AppError('file/no-tensors', `${path}: holds no tensor; save the noise as [batch, C, h, w].`);
+    return { shape: tensor.shape, data: await dequantizeTensor(tensor) };
+  } finally {
+    await source.close();
+  }
+}
+
+function progressBar(quiet: boolean): { show: (event: JobEvent) => void; end: () => void } {
+  const live = process.stderr.isTTY && !quiet;
+  return {
+    show(event) {
+      if (event.kind === 'notice') console.error(`note: ${event.message}`);
+      if (event.kind !== 'step' || quiet) return;
+      const { step, steps, batch, batches, remainingMs } = event;
+      const width = 30;
+      const filled = Math.round((width * step) / steps);
+      const eta = remainingMs === undefined ? '' : `  ${(remainingMs / 1000).toFixed(1)} s left`;
+      const many = batches > 1 ? `batch ${batch + 1}/${batches}  ` : '';
+      const line = `${many}${'#'.repeat(filled)}${'.'.repeat(width - filled)} ${step}/${steps}${eta}`;
+      if (live) process.stderr.write(`\r${line.padEnd(78)}`);
+      else if (step === steps) console.error(line);
+    },
+    end: () => void (live && process.stderr.write('\n')),
+  };
+}

@@ -1,0 +1,84 @@
+/** Opens model files in Node and joins them into a model. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { Backend } from '../lib/backends/backend';
+import { AppError } from '../lib/base/errors';
+import { openTensorIndex } from '../lib/formats/open_tensor_index';
+import { assembleModel } from '../lib/models/assemble';
+import { detectFile, type DetectedFile } from '../lib/models/detect';
+import { LoadedModel } from '../lib/pipeline/loaded_model';
+import { createClipTokenizer } from '../lib/tokenizers/clip';
+import { openFileSource } from './node_file_source';
+
+/** Files shipped with the app. */
+export const staticDir = resolve(import.meta.dirname, '../../static');
+
+export interface BuiltinModel {
+  readonly id: string;
+  readonly name: string;
+  readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly sha256: string }[];
+}
+
+/** The paths of the default model's files. */
+export async function defaultModelFiles(): Promise<string[]> {
+  const index = JSON.parse(await readFile(join(staticDir, 'models/index.json'), 'utf8')) as {
+    readonly default: string;
+    readonly models: readonly BuiltinModel[];
+  };
+  const model = index.models.find((entry) => entry.id === index.default);
+  return (model?.files ?? []).map((file) => join(staticDir, 'models', file.path));
+}
+
+/** First 10 digits of a file's SHA-256. */
+export async function shortHash(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  return hash.digest('hex').slice(0, 10);
+}
+
+/**
+ * Opens files that together are one model.
+ * @throws AppError 'file/…', 'model/unrecognised', 'model/missing-part'
+ */
+export async function loadNodeModel(
+  paths: readonly string[],
+  backend: Backend,
+): Promise<{ model: LoadedModel; close: () => Promise<void> }> {
+  const first = paths[0];
+  if (first === undefined) throw new AppError('model/unrecognised', 'model: no file was given; name one with --model.');
+  const sources = await Promise.all(paths.map((path) => openFileSource(path)));
+  const close = async () => {
+    await Promise.all(sources.map((source) => source.close()));
+  };
+  try {
+    const files: DetectedFile[] = [];
+    for (const source of sources) files.push(detectFile(await openTensorIndex(source)));
+    const detected = assembleModel(files);
+    const [missing] = detected.missing;
+    if (missing) {
+      throw new AppError(
+        'model/missing-part',
+        `${detected.label}: needs ${missing.label} as well; add its file with --model.`,
+        {
+          details: { missing: detected.missing.map((part) => part.label) },
+        },
+      );
+    }
+    const clip = createClipTokenizer(await readFile(join(staticDir, 'tokenizers/clip.txt'), 'utf8'));
+    const name = files[0]?.file.replace(/\.[^.]+$/, '') ?? 'model';
+    const model = new LoadedModel({
+      detected,
+      backend,
+      tokenizers: { clip },
+      id: join(dirname(first), name),
+      name,
+      hash: await shortHash(first),
+    });
+    return { model, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

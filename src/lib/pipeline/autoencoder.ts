@@ -1,0 +1,70 @@
+/** Latents ⇄ pictures through the model's autoencoder, one picture at a time so that memory stays bounded. */
+import type { DeviceTensor, HostTensor } from '../backends/backend';
+import { AppError } from '../base/errors';
+import { buildVaeDecoder, buildVaeEncoder } from '../models/vae';
+import type { PixelImage } from '../rpc/engine';
+import type { LoadedModel } from './loaded_model';
+import { pixelsToTensor, tensorToPixels } from './pixels';
+
+/**
+ * One latent `[1, C, h, w]` on the denoiser's side as a picture.
+ * @throws AppError 'job/non-finite' when the latent holds NaN: a black picture would hide it
+ */
+export async function decodeLatent(
+  model: LoadedModel,
+  latent: HostTensor,
+  options: { tiling: boolean; signal?: AbortSignal | undefined },
+): Promise<PixelImage> {
+  if (!latent.data.every(Number.isFinite)) {
+    throw new AppError(
+      'job/non-finite',
+      'decode: the latent holds values that are not finite; try another sampler, a lower guidance scale, or the WebAssembly backend (full f32).',
+    );
+  }
+  const [, , height = 0, width = 0] = latent.shape;
+  const spec = { batch: 1, height, width, circular: options.tiling };
+  const program = await model.program('decoder', JSON.stringify(spec), () => buildVaeDecoder(model.detected, spec));
+  const pixels = await runSingle(model, program, latent, options.signal);
+  return tensorToPixels(pixels);
+}
+
+/** A picture, already at the wanted size, as a latent `[1, C, h, w]` on the denoiser's side. */
+export async function encodeImage(
+  model: LoadedModel,
+  image: PixelImage,
+  options: { tiling: boolean; signal?: AbortSignal | undefined },
+): Promise<HostTensor> {
+  const { stride } = model.detected.latent;
+  const spec = {
+    batch: 1,
+    height: image.heightPx / stride,
+    width: image.widthPx / stride,
+    circular: options.tiling,
+  };
+  const program = await model.program('encoder', JSON.stringify(spec), () => buildVaeEncoder(model.detected, spec));
+  return runSingle(model, program, pixelsToTensor(image), options.signal);
+}
+
+/** Runs a program with one input and one output, whatever their names. */
+async function runSingle(
+  model: LoadedModel,
+  program: Awaited<ReturnType<LoadedModel['program']>>,
+  tensor: HostTensor,
+  signal: AbortSignal | undefined,
+): Promise<HostTensor> {
+  const [input] = program.graph.inputs.keys();
+  const [output] = program.graph.outputs.keys();
+  const uploaded: DeviceTensor = model.backend.upload(tensor);
+  try {
+    const outputs = await program.run({ [input ?? 'x']: uploaded }, signal ? { signal } : {});
+    const result = outputs[output ?? 'y'];
+    if (!result) throw new AppError('backend/run', `${program.graph.name}: gave no output.`);
+    try {
+      return await model.backend.download(result);
+    } finally {
+      for (const tensor of Object.values(outputs)) tensor.dispose();
+    }
+  } finally {
+    uploaded.dispose();
+  }
+}
