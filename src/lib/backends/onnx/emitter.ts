@@ -3,7 +3,7 @@
  * later (`weight_blobs.ts`). Pure: reads no weight bytes, starts no session.
  */
 import { AppError } from '../../base/errors';
-import { elementCount } from '../../base/shape';
+import { elementCount, sameShape } from '../../base/shape';
 import { valueOf, type AnyNode, type Graph, type Value, type ValueId } from '../../graph/ir';
 import type { OpName } from '../../graph/ops/registry';
 import type { NamedWeight, WeightMap } from '../../graph/weights';
@@ -147,6 +147,7 @@ class GraphEmitter implements Emitter {
     const known = this.#tensors.get(value.id);
     if (known !== undefined) return known;
     const name = this.#leaf(value);
+    if (value.source.kind === 'weight') this.#leaves.set(name, value);
     this.#tensors.set(value.id, name);
     return name;
   }
@@ -196,6 +197,26 @@ class GraphEmitter implements Emitter {
     return name;
   }
 
+  /** What a reshaped tensor is a view of: chains start again at the root. */
+  readonly #views = new Map<TensorName, { root: TensorName; rootShape: readonly number[] }>();
+  readonly #reshapes = new Map<string, TensorName>();
+
+  reshape(x: TensorName, from: readonly number[], to: readonly number[]): TensorName {
+    const { root, rootShape } = this.#views.get(x) ?? { root: x, rootShape: from };
+    if (sameShape(rootShape, to)) return root;
+    const key = `${root} ${to.join('x')}`;
+    let view = this.#reshapes.get(key);
+    if (view === undefined) {
+      const leaf = this.#leaves.get(root);
+      view = leaf ? this.#leaf({ ...leaf, shape: to }) : this.add('Reshape', [root, this.ints(to)]);
+      this.#reshapes.set(key, view);
+      this.#views.set(view, { root, rootShape });
+    }
+    return view;
+  }
+
+  /** Weights by their first tensor name, to declare them again with another shape. */
+  readonly #leaves = new Map<TensorName, Value>();
   readonly #packedWeights = new Map<ValueId, PackedWeight>();
 
   packed(id: ValueId): PackedWeight | undefined {

@@ -4,7 +4,7 @@
  */
 import { float, int } from '../onnx_proto';
 import { sliced } from './layout';
-import { reshaped, type Emitter, type Lowering, type TensorName } from './lowering';
+import type { Emitter, Lowering, TensorName } from './lowering';
 
 /** Below every score that occurs, yet finite: a bias may be added to it. */
 const MASKED = -1e30;
@@ -14,7 +14,7 @@ const SCORE_BYTES = 4;
 function repeatHeads(emitter: Emitter, x: TensorName, shape: readonly number[], kvHeads: number, repeat: number) {
   const [n = 0, t = 0, width = 0] = shape;
   const d = width / kvHeads;
-  const split = reshaped(emitter, x, shape, [n, t, kvHeads, 1, d]);
+  const split = emitter.reshape(x, shape, [n, t, kvHeads, 1, d]);
   const repeated = emitter.add('Expand', [split, emitter.ints([n, t, kvHeads, repeat, d])]);
   return emitter.add('Reshape', [repeated, emitter.ints([n, t, width * repeat])]);
 }

@@ -1,7 +1,7 @@
 /** Convolution, pooling and moves between pixels and channels. Images are NCHW. */
 import { int, ints, text } from '../onnx_proto';
 import { activate } from './activation';
-import { reshaped, type Emitter, type Lowering, type TensorName } from './lowering';
+import type { Emitter, Lowering, TensorName } from './lowering';
 
 function enlarged(emitter: Emitter, x: TensorName, factor: number): TensorName {
   if (factor === 1) return x;
@@ -54,7 +54,7 @@ export const pixelUnshuffle: Lowering<'pixelUnshuffle'> = (emitter, { inputs, at
   const f = attrs.factor;
   if (attrs.order === 'yxc') return emitter.add('SpaceToDepth', [x], { blocksize: int(f) });
   const [n = 0, c = 0, h = 0, w = 0] = shape;
-  const split = reshaped(emitter, x, shape, [n, c, h / f, f, w / f, f]);
+  const split = emitter.reshape(x, shape, [n, c, h / f, f, w / f, f]);
   const moved = emitter.add('Transpose', [split], { perm: ints([0, 1, 3, 5, 2, 4]) });
   return emitter.add('Reshape', [moved, emitter.ints(emitter.value(output).shape)]);
 };

@@ -1,7 +1,7 @@
 /** Operators that only move elements. */
 import type { ValueId } from '../../../graph/ir';
 import { int, ints } from '../onnx_proto';
-import { reshaped, type Emitter, type Lowering, type TensorName } from './lowering';
+import type { Emitter, Lowering, TensorName } from './lowering';
 
 export const concat: Lowering<'concat'> = (emitter, { inputs, attrs }) =>
   emitter.add(
@@ -19,7 +19,7 @@ export const slice: Lowering<'slice'> = (emitter, { inputs, attrs }) =>
   sliced(emitter, emitter.tensor(inputs[0]), attrs.axis, attrs.start, attrs.length);
 
 const reshapeTo = (emitter: Emitter, input: ValueId | undefined, output: ValueId): TensorName =>
-  reshaped(emitter, emitter.tensor(input), emitter.value(input).shape, emitter.value(output).shape);
+  emitter.reshape(emitter.tensor(input), emitter.value(input).shape, emitter.value(output).shape);
 
 export const reshape: Lowering<'reshape'> = (emitter, { inputs, output }) => reshapeTo(emitter, inputs[0], output);
 
@@ -32,12 +32,12 @@ export const transpose: Lowering<'transpose'> = (emitter, { inputs, attrs }) =>
 export const imageToTokens: Lowering<'imageToTokens'> = (emitter, { inputs }) => {
   const { shape } = emitter.value(inputs[0]);
   const [n = 0, c = 0, h = 0, w = 0] = shape;
-  const flat = reshaped(emitter, emitter.tensor(inputs[0]), shape, [n, c, h * w]);
+  const flat = emitter.reshape(emitter.tensor(inputs[0]), shape, [n, c, h * w]);
   return emitter.add('Transpose', [flat], { perm: ints([0, 2, 1]) });
 };
 
 export const tokensToImage: Lowering<'tokensToImage'> = (emitter, { inputs, output }) => {
   const [n = 0, t = 0, c = 0] = emitter.value(inputs[0]).shape;
   const planes = emitter.add('Transpose', [emitter.tensor(inputs[0])], { perm: ints([0, 2, 1]) });
-  return reshaped(emitter, planes, [n, c, t], emitter.value(output).shape);
+  return emitter.reshape(planes, [n, c, t], emitter.value(output).shape);
 };

@@ -2,7 +2,7 @@
 import { elementCount } from '../../../base/shape';
 import { int } from '../onnx_proto';
 import { activate } from './activation';
-import { reshaped, type Lowering } from './lowering';
+import type { Lowering } from './lowering';
 
 /**
  * Gemm with the weight as PyTorch stores it (transB), over rows `[M, K]`; other ranks are reshaped around it, which
@@ -14,7 +14,7 @@ export const linear: Lowering<'linear'> = (emitter, { inputs, attrs, output }) =
   const k = shape.at(-1) ?? 0;
   const rows = elementCount(shape) / k;
   const n = emitter.value(weightId).shape[0] ?? 0;
-  const x = reshaped(emitter, emitter.tensor(xId), shape, [rows, k]);
+  const x = emitter.reshape(emitter.tensor(xId), shape, [rows, k]);
   const bias = biasId === undefined ? undefined : emitter.tensor(biasId);
   const packed = weightId === undefined || rows < emitter.options.minPackedRows ? undefined : emitter.packed(weightId);
   let y: string;
@@ -32,6 +32,6 @@ export const linear: Lowering<'linear'> = (emitter, { inputs, attrs, output }) =
     y = emitter.add('Gemm', args, { transB: int(1) });
   }
   if (attrs.activation) y = activate(emitter, attrs.activation, y);
-  y = reshaped(emitter, y, [rows, n], emitter.value(output).shape);
+  y = emitter.reshape(y, [rows, n], emitter.value(output).shape);
   return residualId === undefined ? y : emitter.add('Add', [y, emitter.tensor(residualId)]);
 };

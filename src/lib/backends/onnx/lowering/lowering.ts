@@ -46,14 +46,14 @@ export interface Emitter {
   packed(id: ValueId): PackedWeight | undefined;
   /** Tensor of a graph value. Reading a weight makes it an f32 initializer. */
   tensor(id: ValueId | undefined): TensorName;
+  /**
+   * The same elements under another shape. Moves nothing where it can: chains and repetitions of Reshape are folded
+   * into one node, and weights are declared with the wanted shape.
+   * @param from shape of `x`
+   */
+  reshape(x: TensorName, from: readonly number[], to: readonly number[]): TensorName;
 }
 
 /** Emits one graph node and returns the tensor that holds its output. */
 export type Lowering<O extends OpName> = (emitter: Emitter, node: Node<O>) => TensorName;
 export type LoweringTable = { readonly [O in OpName]: Lowering<O> };
-
-/** Reshape, left out when the shape is already the wanted one. */
-export function reshaped(emitter: Emitter, x: TensorName, from: readonly number[], to: readonly number[]): TensorName {
-  if (from.length === to.length && from.every((size, axis) => size === to[axis])) return x;
-  return emitter.add('Reshape', [x, emitter.ints(to)]);
-}
