@@ -83,11 +83,16 @@ function first<T>(prefixes: readonly string[], all: TensorView, find: (view: Ten
   return undefined;
 }
 
+export interface DetectOptions {
+  /** Which text encoder a stand-alone file is, where its place tells (`text_encoder_2/` of a diffusers folder). */
+  readonly encoder?: TextEncoderId;
+}
+
 /**
  * Parts of one file.
  * @param hints numbers that shapes do not tell; win over the file's own
  */
-export function detectFile(index: TensorIndex, hints: HintTable = {}): DetectedFile {
+export function detectFile(index: TensorIndex, hints: HintTable = {}, options: DetectOptions = {}): DetectedFile {
   const all = TensorView.of(index.tensors);
   const declared = readDeclared(index.metadata);
   const own = declaredHints(declared);
@@ -103,7 +108,8 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}): DetectedF
   }
   for (const [prefix, place] of CLIP_PREFIXES) {
     if (prefix === '' && parts.length > 0) continue;
-    const clip = findClip(all.below(prefix), index.name, { ...(place ? { place } : {}), hints: hint });
+    const known = place ?? options.encoder;
+    const clip = findClip(all.below(prefix), index.name, { ...(known ? { place: known } : {}), hints: hint });
     if (clip) parts.push(clip);
   }
   const vae = first(VAE_PREFIXES, all, (view) => findKlVae(view, index.name) ?? findTinyVae(view, index.name));

@@ -1,0 +1,15 @@
+/** Every kind of golden model case. The first adapter that matches runs the case. */
+import type { Adapter } from '../adapter';
+import { sdPipelineAdapter } from './sd_pipeline';
+import { clipAdapter, sdxlContextAdapter } from './text';
+import { unetAdapter } from './unet';
+import { klAdapter, tinyAdapter } from './vae';
+
+export const ADAPTERS: readonly Adapter[] = [
+  sdPipelineAdapter,
+  sdxlContextAdapter,
+  clipAdapter,
+  unetAdapter,
+  tinyAdapter,
+  klAdapter,
+];

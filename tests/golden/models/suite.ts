@@ -1,0 +1,153 @@
+/** Runs golden model cases on a backend: which files serve a case, comparison, and the first block that is off. */
+import { join } from 'node:path';
+import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
+import { createReferenceBackend } from '../../../src/lib/backends/reference/backend';
+import { detectFile, type DetectedFile } from '../../../src/lib/models/detect';
+import type { HintTable } from '../../../src/lib/models/part';
+import { CaseRun, type Adapter } from './adapter';
+import { ADAPTERS } from './adapters/registry';
+import { difference, overTolerance, psnr } from './compare';
+import { indexOf, inputsOf, readFamily, type GoldenCase, type GoldenFamily } from './golden_case';
+import { encoderIdOf, hintsOf } from './hints';
+
+export interface Job {
+  readonly family: GoldenFamily;
+  readonly goldenCase: GoldenCase;
+  readonly adapter: Adapter;
+  /** Label of the files used. */
+  readonly variant: string;
+  readonly files: readonly DetectedFile[];
+  readonly hints: HintTable;
+}
+
+export interface Outcome {
+  /** Largest error divided by its limit over all outputs. */
+  readonly ratio: number;
+  readonly problems: readonly string[];
+}
+
+async function detectAll(family: GoldenFamily, hints: HintTable): Promise<Map<string, DetectedFile>> {
+  const files = new Map<string, DetectedFile>();
+  for (const file of family.files) {
+    // A diffusers folder tells by its name which text encoder it is.
+    const folder = /^diffusers\/(text_encoder[_0-9]*)\//.exec(file)?.[1];
+    const encoder = folder === undefined ? undefined : encoderIdOf(family.config[folder]);
+    const single = Object.values(family.config)
+      .map(encoderIdOf)
+      .filter((id) => id !== undefined);
+    const only = single.length === 1 ? single[0] : undefined;
+    const place = encoder ?? only;
+    files.set(file, detectFile(await indexOf(join(family.folder, file)), hints, place ? { encoder: place } : {}));
+  }
+  return files;
+}
+
+/** Sets of files that serve a case: each file alone, else all of one layout together. */
+function fileSets(names: readonly string[]): { label: string; names: readonly string[]; alone: boolean }[] {
+  const diffusers = names.filter((name) => name.startsWith('diffusers/'));
+  const original = names.filter((name) => !name.startsWith('diffusers/'));
+  return [
+    ...names.map((name) => ({ label: name, names: [name], alone: true })),
+    { label: 'all original files', names: original, alone: false },
+    { label: 'diffusers folder', names: diffusers, alone: false },
+  ];
+}
+
+/** Every (case, files) pair of a family; cases without adapter or files come back as problems. */
+export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[]; problems: string[] }> {
+  const family = await readFamily(root, name);
+  const jobs: Job[] = [];
+  const problems: string[] = [];
+  for (const goldenCase of family.cases) {
+    const inputs = inputsOf(family, goldenCase);
+    const adapter = ADAPTERS.find((a) => a.matches(family, goldenCase, inputs));
+    if (!adapter) {
+      problems.push(`${goldenCase.name}: no adapter for inputs ${[...inputs.keys()].join(', ')}`);
+      continue;
+    }
+    const variant = goldenCase.params['config'];
+    const hints = hintsOf(family.config, typeof variant === 'string' ? variant : undefined);
+    const files = await detectAll(family, hints);
+    const named = goldenCase.weights ?? goldenCase.params['file'];
+    const sets = fileSets(typeof named === 'string' ? [named] : family.files);
+    const usable = sets.filter((set) =>
+      adapter.serves(
+        set.names.flatMap((file) => files.get(file) ?? []),
+        family,
+        goldenCase,
+        inputs,
+      ),
+    );
+    const alone = usable.filter((set) => set.alone);
+    const isDiffusers = (set: { names: readonly string[] }) => set.names[0]?.startsWith('diffusers/') ?? false;
+    const together = usable.filter((set) => !set.alone && !alone.some((one) => isDiffusers(one) === isDiffusers(set)));
+    const chosen = [...alone, ...together];
+    if (chosen.length === 0) problems.push(`${goldenCase.name}: no files serve the adapter "${adapter.id}"`);
+    for (const set of chosen) {
+      const detected = set.names.flatMap((file) => files.get(file) ?? []);
+      jobs.push({ family, goldenCase, adapter, variant: set.label, files: detected, hints });
+    }
+  }
+  return { jobs, problems };
+}
+
+/** Runs a job; never throws for wrong numbers. */
+export async function runJob(job: Job, backend: Backend, trace?: Map<string, HostTensor>): Promise<Outcome> {
+  const { family, goldenCase, adapter, files, hints } = job;
+  const inputs = inputsOf(family, goldenCase);
+  const run = new CaseRun({ backend, files, family, goldenCase, inputs, hints, ...(trace ? { trace } : {}) });
+  const outputs = await adapter.run(run);
+  const problems: string[] = [];
+  let worst = 0;
+  for (const [name, key] of Object.entries(goldenCase.expected)) {
+    const reference = family.tensors.get(key);
+    const result = outputs[name];
+    if (!reference || !result) {
+      problems.push(`output ${name}: ${reference ? 'was not computed' : 'is not in the golden file'}`);
+      continue;
+    }
+    const { ratio, text } = overTolerance(result, reference, goldenCase.tolerance);
+    worst = Math.max(worst, ratio);
+    if (!(ratio <= 1)) problems.push(`output ${name} [${result.shape.join(', ')}]: ${text}`);
+    const limit = goldenCase.tolerance['image_psnr_db_f32'];
+    if (limit !== undefined && name === 'image' && psnr(unit(result), unit(reference)) < limit) {
+      problems.push(`output ${name}: ${psnr(unit(result), unit(reference)).toFixed(1)} dB (limit ${limit})`);
+    }
+  }
+  return { ratio: problems.length > 0 ? Math.max(worst, 1.01) : worst, problems };
+}
+
+/** Pictures are stored -1..1. */
+const unit = (t: HostTensor): HostTensor => ({ shape: t.shape, data: Float32Array.from(t.data, (x) => x / 2 + 0.5) });
+
+/** Golden short names → the tap names of our graphs. */
+export function tapNames(golden: string): string[] {
+  const [name = '', output] = golden.split('#');
+  const long = name
+    .replace(/^layer(s)?\.?(\d+)/, 'text_model.encoder.layers.$2')
+    .replace(/^embeddings/, 'text_model.embeddings')
+    .replace(/^double\.(\d+)/, 'transformer_blocks.$1')
+    .replace(/^single\.(\d+)/, 'single_transformer_blocks.$1')
+    .replace(/^block\.?(\d+)/, 'transformer_blocks.$1');
+  const suffix = output === undefined ? '' : `#${output}`;
+  return [`${name}${suffix}`, `${long}${suffix}`];
+}
+
+/** Intermediates in the golden's order that differ, found on the reference backend. */
+export async function explain(job: Job): Promise<string[]> {
+  const trace = new Map<string, HostTensor>();
+  const backend = createReferenceBackend();
+  await runJob(job, backend, trace);
+  await backend.dispose();
+  const lines: string[] = [];
+  for (const [name, key] of Object.entries(job.goldenCase.intermediates ?? {})) {
+    const reference = job.family.tensors.get(key);
+    const mine = tapNames(name)
+      .map((tap) => trace.get(tap))
+      .find((tensor) => tensor !== undefined);
+    if (!reference) continue;
+    const text = mine ? difference(mine, reference).nmse.toExponential(2) : 'no tap';
+    lines.push(`${name} [${reference.shape.join(', ')}]: ${text}`);
+  }
+  return lines;
+}
