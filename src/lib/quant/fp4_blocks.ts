@@ -18,10 +18,10 @@ export const IQ4_VALUES = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 
 /** Twice the E2M1 values; code 8 is +0 as in ggml. */
 export const E2M1_DOUBLED = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12] as const;
 
-/** Half of a UE4M3 scale: no sign (bit 7 is ignored), codes 0 and 0x7F are 0. */
+/** Half of a UE4M3 scale: no sign (bit 7 is ignored), codes 0 and 0x7F are 0 (0xFF is not: ggml compares the byte). */
 export function ue4m3Half(code: number): number {
+  if (code === 0x7f) return 0;
   const x = code & 0x7f;
-  if (x === 0 || x === 0x7f) return 0;
   const exponent = x >> 3;
   const mantissa = x & 7;
   return 0.5 * (exponent === 0 ? mantissa * 2 ** -9 : (1 + mantissa / 8) * 2 ** (exponent - 7));

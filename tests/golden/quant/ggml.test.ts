@@ -1,11 +1,10 @@
-/** Every GGML type against the reference decoder: matrix, odd rows, edge blocks. Numeric equality, NaN = NaN, -0 = +0. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** Every GGML type against the reference decoder: matrix, edge blocks, row ranges, and the sums of products. */
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import { dequantizeTensor } from '../../../src/lib/quant/dequantize';
 import { packedBytes, quantTypeOfGgml } from '../../../src/lib/quant/registry';
-import { goldenGroup } from '../golden_dir';
+import type { StoredTensor } from '../../../src/lib/quant/tensor';
+import { firstDifference, nmse, quantCases, quantFolder, quantPath } from './golden_cases';
 import { floats, raw, readArrays } from './safetensors_arrays';
 
 interface GgmlCase {
@@ -15,59 +14,61 @@ interface GgmlCase {
   readonly type_id: number;
   readonly block_elements: number;
   readonly block_bytes: number;
-  readonly rows: number;
-  readonly cols: number;
   readonly file: string;
-}
-
-const folder = goldenGroup('quant');
-const cases = folder
-  ? (JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as { cases: GgmlCase[] }).cases.filter(
-      (c) => c.kind === 'ggml',
-    )
-  : [];
-
-/** First difference as text, or undefined. */
-export function firstDifference(got: Float32Array, want: Float32Array): string | undefined {
-  if (got.length !== want.length) return `${got.length} values, want ${want.length}`;
-  for (let i = 0; i < got.length; i++) {
-    const same = got[i] === want[i] || (Number.isNaN(got[i]) && Number.isNaN(want[i]));
-    if (!same) return `element ${i}: ${got[i]}, want ${want[i]}`;
-  }
-  return undefined;
+  readonly odd?: { readonly rows: number; readonly cols: number; readonly tokens: number };
+  readonly tolerance: { readonly nmse_f32_accumulate: number };
 }
 
 describe('ggml types', () => {
-  if (!folder) it.skip('no quant group in the golden folder');
-  for (const c of cases) {
-    it(c.name, async () => {
-      const type = quantTypeOfGgml(c.type_id);
+  if (!quantFolder) it.skip('no quant group in the golden folder');
+  for (const c of quantCases<GgmlCase>(['ggml'])) {
+    const type = quantTypeOfGgml(c.type_id);
+    const stored = (bytes: Uint8Array<ArrayBuffer>, shape: readonly number[]): StoredTensor => ({
+      name: c.name,
+      type: type?.id ?? 'F32',
+      shape,
+      source: memorySource(c.name, bytes),
+      byteOffset: 0,
+      byteLength: bytes.length,
+    });
+
+    it(`${c.name}: values`, async () => {
       expect(type?.id).toBe(c.type);
       if (!type) return;
       expect([type.blockElems, type.blockBytes]).toEqual([c.block_elements, c.block_bytes]);
-      const arrays = readArrays(join(folder!, c.file));
+      expect(type.bitsPerWeight).toBeCloseTo((c.block_bytes * 8) / c.block_elements, 6);
+      const arrays = readArrays(quantPath(c.file));
       for (const [packed, want] of [
         ['packed', 'dequant'],
         ['edge.packed', 'edge.dequant'],
       ] as const) {
-        if (!arrays.has(packed)) continue;
+        const shape = arrays.get(want)?.shape;
+        if (!shape) continue;
         const bytes = raw(arrays, packed);
         const expected = floats(arrays, want);
         expect(packedBytes(type, expected.length)).toBe(bytes.length);
-        const shape = arrays.get(want)!.shape;
-        const tensor = {
-          name: c.name,
-          type: type.id,
-          shape,
-          source: memorySource(c.name, bytes),
-          byteOffset: 0,
-          byteLength: bytes.length,
-        };
+        const tensor = stored(bytes, shape);
         expect(firstDifference(await dequantizeTensor(tensor), expected)).toBeUndefined();
-        const middle = await dequantizeTensor(tensor, { rowStart: 3, rowCount: 2 });
         const rowElems = shape.slice(1).reduce((a, b) => a * b, 1);
+        const middle = await dequantizeTensor(tensor, { rowStart: 3, rowCount: 2 });
         expect(firstDifference(middle, expected.slice(3 * rowElems, 5 * rowElems))).toBeUndefined();
       }
     });
+
+    const { odd } = c;
+    if (odd) {
+      it(`${c.name}: products of odd sizes`, async () => {
+        const arrays = readArrays(quantPath(c.file));
+        const weights = await dequantizeTensor(stored(raw(arrays, 'odd.packed'), [odd.rows, odd.cols]));
+        const x = floats(arrays, 'odd.x');
+        const y = Array.from({ length: odd.tokens * odd.rows }, (_, i) => {
+          const [token, row] = [Math.floor(i / odd.rows), i % odd.rows];
+          let sum = 0;
+          for (let k = 0; k < odd.cols; k++) sum += (x[token * odd.cols + k] ?? 0) * (weights[row * odd.cols + k] ?? 0);
+          return sum;
+        });
+        expect(nmse(y, floats(arrays, 'odd.y'))).toBeLessThan(c.tolerance.nmse_f32_accumulate);
+      });
+    }
   }
 });

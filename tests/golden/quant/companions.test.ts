@@ -1,0 +1,108 @@
+/** bitsandbytes 4-bit and int8, scaled fp8, and GGUF convolutions: through the real readers to f32 values. */
+import { describe, expect, it } from 'vitest';
+import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
+import { absmaxOf, dequantizeTensor } from '../../../src/lib/quant/dequantize';
+import { openFileSource } from '../../../src/companion/node_file_source';
+import { firstDifference, quantCases, quantFolder, quantPath } from './golden_cases';
+import { floats, readArrays } from './safetensors_arrays';
+
+interface CompanionCase {
+  readonly name: string;
+  readonly kind: string;
+  readonly file: string;
+  readonly expected_file: string;
+  readonly params?: { readonly quant?: string; readonly shape?: readonly number[] };
+  readonly tolerance: { readonly dequant?: string; readonly dequant_relative?: number };
+}
+
+interface ConvCase {
+  readonly name: string;
+  readonly kind: string;
+  readonly type: string;
+  readonly file: string;
+  readonly gguf_file: string;
+  readonly gguf_tensor: string;
+  readonly weight_shape_oihw: readonly number[];
+  readonly expected: { readonly dequant: string };
+}
+
+async function open(file: string) {
+  const source = await openFileSource(quantPath(file));
+  return { index: await openTensorIndex(source), close: () => source.close() };
+}
+
+describe('bitsandbytes 4-bit', () => {
+  if (!quantFolder) it.skip('no quant group in the golden folder');
+  for (const c of quantCases<CompanionCase>(['bnb4'])) {
+    it(c.name, async () => {
+      const { index, close } = await open(c.file);
+      const expected = readArrays(quantPath(c.expected_file));
+      const packed = [...index.tensors.values()].filter((t) => t.companions);
+      expect(packed).toHaveLength(1);
+      for (const weight of packed) {
+        expect(weight.type).toBe(c.params?.quant?.toUpperCase());
+        expect(weight.shape).toEqual(c.params?.shape);
+        expect(firstDifference(await absmaxOf(weight), floats(expected, 'absmax'))).toBeUndefined();
+        const values = await dequantizeTensor(weight);
+        expect(firstDifference(values, floats(expected, 'dequant_f32'))).toBeUndefined();
+        const [, columns = 1] = weight.shape;
+        const rows = await dequantizeTensor(weight, { rowStart: 1, rowCount: 3 });
+        expect(firstDifference(rows, values.slice(columns, 4 * columns))).toBeUndefined();
+      }
+      await close();
+    });
+  }
+});
+
+describe('bitsandbytes int8 rows', () => {
+  for (const c of quantCases<CompanionCase>(['bnb8'])) {
+    it(c.name, async () => {
+      const { index, close } = await open(c.file);
+      const expected = floats(readArrays(quantPath(c.expected_file)), 'dequant_f32');
+      const weight = [...index.tensors.values()].find((t) => t.type === 'LLM_INT8');
+      expect(weight).toBeDefined();
+      const values = weight ? await dequantizeTensor(weight) : [];
+      expect(values.length).toBe(expected.length);
+      const limit = c.tolerance.dequant_relative ?? 0;
+      expected.forEach((want, i) =>
+        expect(Math.abs((values[i] ?? NaN) - want)).toBeLessThanOrEqual(limit * Math.abs(want)),
+      );
+      expect([...index.tensors.keys()].filter((name) => /SCB|weight_format/.test(name))).toEqual([]);
+      await close();
+    });
+  }
+});
+
+describe('fp8 with scales', () => {
+  for (const c of quantCases<CompanionCase>(['fp8'])) {
+    it(c.name, async () => {
+      const { index, close } = await open(c.file);
+      const expected = readArrays(quantPath(c.expected_file));
+      expect([...index.tensors.keys()].sort()).toEqual([...expected.keys()].sort());
+      for (const name of expected.keys()) {
+        const tensor = index.tensors.get(name);
+        const values = tensor ? await dequantizeTensor(tensor) : [];
+        expect(firstDifference(values, floats(expected, name)), name).toBeUndefined();
+      }
+      await close();
+    });
+  }
+});
+
+describe('convolutions in GGUF', () => {
+  for (const c of quantCases<ConvCase>(['conv2d'])) {
+    it(c.name, async () => {
+      const { index, close } = await open(c.gguf_file);
+      const tensor = index.tensors.get(c.gguf_tensor);
+      expect(tensor?.type).toBe(c.type);
+      expect(tensor?.shape).toEqual(c.weight_shape_oihw);
+      const expected = floats(readArrays(quantPath(c.file)), c.expected.dequant);
+      expect(firstDifference(tensor ? await dequantizeTensor(tensor) : [], expected)).toBeUndefined();
+      // A range of output channels cuts through blocks of 256.
+      const channel = c.weight_shape_oihw.slice(1).reduce((a, b) => a * b, 1);
+      const part = tensor ? await dequantizeTensor(tensor, { rowStart: 5, rowCount: 7 }) : [];
+      expect(firstDifference(part, expected.slice(5 * channel, 12 * channel))).toBeUndefined();
+      await close();
+    });
+  }
+});

@@ -1,0 +1,39 @@
+/** Cases of the quant group by kind. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { goldenGroup } from '../golden_dir';
+
+export const quantFolder = goldenGroup('quant');
+
+/** Cases of some kinds; each suite states the fields it uses. */
+export function quantCases<T extends { readonly kind: string }>(kinds: readonly string[]): T[] {
+  if (!quantFolder) return [];
+  const index = JSON.parse(readFileSync(join(quantFolder, 'index.json'), 'utf8')) as { cases: T[] };
+  return index.cases.filter((c) => kinds.includes(c.kind));
+}
+
+/** Path of a file of the group. */
+export function quantPath(file: string): string {
+  return join(quantFolder ?? '', file);
+}
+
+/** First difference as text, or undefined. NaN equals NaN, -0 equals +0. */
+export function firstDifference(got: ArrayLike<number>, want: ArrayLike<number>): string | undefined {
+  if (got.length !== want.length) return `${got.length} values, want ${want.length}`;
+  for (let i = 0; i < got.length; i++) {
+    const same = got[i] === want[i] || (Number.isNaN(got[i]) && Number.isNaN(want[i]));
+    if (!same) return `element ${i}: ${got[i]}, want ${want[i]}`;
+  }
+  return undefined;
+}
+
+/** Normalised mean square error: sum((a - b)^2) / sum(b^2). */
+export function nmse(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  let error = 0;
+  let power = 0;
+  for (let i = 0; i < want.length; i++) {
+    error += ((got[i] ?? 0) - (want[i] ?? 0)) ** 2;
+    power += (want[i] ?? 0) ** 2;
+  }
+  return error / power;
+}
