@@ -106,12 +106,13 @@ const keyStart = /[\p{L}\p{N}_]/u;
 export function readPairs(line: string, dialect: InfotextDialect = 'tolerant'): InfotextPairs {
   const pairs: (readonly [string, string])[] = [];
   const text = line.trim();
+  const budget = { left: 4 * text.length }; // characters to look for closing brackets in, for the whole line
   let start = 0; // of the unread text
   let colon = text.indexOf(':');
   while (colon !== -1) {
     const key = keyBefore(text, start, colon);
     if (key !== undefined) {
-      const [value, end] = readValue(text, colon + 1, dialect);
+      const [value, end] = readValue(text, colon + 1, dialect === 'tolerant' ? budget : undefined);
       pairs.push([key, value]);
       start = end;
     } else start = colon + 1;
@@ -139,7 +140,12 @@ function keyBefore(text: string, from: number, colon: number): string | undefine
 
 const quotedValue = /"(?:\\.|[^\\"])+"/y;
 
-function readValue(text: string, from: number, dialect: InfotextDialect): readonly [string, number] {
+interface Budget {
+  left: number;
+}
+
+/** @param budget  undefined reads as the original does */
+function readValue(text: string, from: number, budget: Budget | undefined): readonly [string, number] {
   let at = from;
   while (at < text.length && /\s/.test(text.charAt(at))) at++;
   if (text.charAt(at) === '"') {
@@ -147,23 +153,24 @@ function readValue(text: string, from: number, dialect: InfotextDialect): readon
     const end = at + (quotedValue.exec(text)?.[0].length ?? -1);
     if (end > at && (end === text.length || text.charAt(end) === ',')) return [unquote(text.slice(at, end)), end + 1];
   }
-  if (dialect === 'tolerant') {
-    const end = jsonEnd(text, at);
+  if (budget !== undefined) {
+    const end = jsonEnd(text, at, budget);
     if (end !== undefined) return [text.slice(at, end), end + 1];
   }
   const comma = text.indexOf(',', at);
   const end = comma === -1 ? text.length : comma;
   const value = unquote(text.slice(at, end));
-  return [dialect === 'tolerant' ? value.trim() : value, end + 1];
+  return [budget === undefined ? value : value.trim(), end + 1];
 }
 
 /** End of an unquoted JSON list or object that is followed by a comma or the end of the line. */
-function jsonEnd(text: string, from: number): number | undefined {
+function jsonEnd(text: string, from: number, budget: Budget): number | undefined {
   const opener = text.charAt(from);
   if (opener !== '{' && opener !== '[') return undefined;
   let depth = 0;
   let inString = false;
-  for (let at = from; at < text.length; at++) {
+  for (let at = from; at < text.length && budget.left > 0; at++) {
+    budget.left--;
     const character = text.charAt(at);
     if (inString) {
       if (character === '\\') at++;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { completeFields } from '../../../src/lib/infotext/complete';
 import { parseInfotext, quote, readPairs, serialiseInfotext, unquote } from '../../../src/lib/infotext/grammar';
+import { readParameters, writeParameters } from '../../../src/lib/infotext/parameter_fields';
 import { describeGolden } from './text_data';
 
 interface Target {
@@ -31,7 +32,10 @@ describeGolden<{ cases: readonly ParseCase[] }>('infotext/parse.json', (data) =>
     expect(read).toMatchObject({ prompt: c.prompt, negative: c.negative, pairs: c.pairs });
     expect(Object.fromEntries(completeFields(read))).toEqual(c.expected);
     if (c.serialised !== undefined) expect(serialiseInfotext(read, 'reference')).toBe(c.serialised);
-    if (c.round_trip_exact === true) expect(serialiseInfotext(parseInfotext(c.text))).toBe(c.text);
+    if (c.round_trip_exact === true) {
+      expect(serialiseInfotext(parseInfotext(c.text))).toBe(c.text);
+      expect(writeParameters(readParameters(c.text))).toBe(c.text);
+    }
   });
 
   const targets = rows.filter(([, c]) => c.target !== undefined);
