@@ -70,6 +70,7 @@ export const ERROR_CODES = [
   // quant
   'quant/unknown-type',
   'quant/no-decoder',
+  'quant/no-encoder',
   'quant/bad-companion',
   // graph
   'graph/shape',
