@@ -26,7 +26,11 @@ export interface FlagOption extends OptionBase {
   readonly kind: 'flag';
   readonly default: boolean;
 }
-export type OptionDef = NumberOption | ChoiceOption | FlagOption;
+export interface TextOption extends OptionBase {
+  readonly kind: 'text';
+  readonly default: string;
+}
+export type OptionDef = NumberOption | ChoiceOption | FlagOption | TextOption;
 export type OptionSchema = Readonly<Record<string, OptionDef>>;
 export type OptionValue = number | string | boolean;
 /** Options as a caller gives them; missing ones take their default, unknown ones are ignored. */
@@ -37,7 +41,9 @@ export type OptionsOf<S extends OptionSchema> = {
     ? number
     : S[K] extends ChoiceOption
       ? S[K]['choices'][number]
-      : boolean;
+      : S[K] extends TextOption
+        ? string
+        : boolean;
 };
 
 /**
@@ -70,6 +76,8 @@ function optionProblem(def: OptionDef, value: OptionValue): string | undefined {
       return typeof value === 'string' && def.choices.includes(value) ? undefined : `one of ${def.choices.join(', ')}`;
     case 'flag':
       return typeof value === 'boolean' ? undefined : 'true or false';
+    case 'text':
+      return typeof value === 'string' && value.length <= 10_000 ? undefined : 'a text';
   }
   def satisfies never;
 }

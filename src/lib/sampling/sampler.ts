@@ -93,6 +93,8 @@ export interface SamplerMeta<Id extends string = string, S extends OptionSchema 
   readonly rangeOnly?: boolean;
   /** Needs the unconditional estimate, so guidance 1 cannot skip that pass. */
   readonly needsUncond?: boolean;
+  /** The guidance scale the user sets is divided by this before it acts. */
+  readonly guidanceDivisor?: number;
   /** Draws noise; two runs need the same noise source to agree. */
   readonly stochastic?: boolean;
   /** Present in the web UIs' menu; the others come from ComfyUI. */

@@ -1,4 +1,5 @@
 /** Pieces of a step that several samplers share. */
+import type { ModelSampling } from '../model_sampling';
 import type { SamplerContext } from '../sampler';
 
 /** How an ancestral step divides the way to the next noise level: down without noise, then noise of level `up`. */
@@ -9,17 +10,26 @@ export interface AncestralStep {
 
 /** Source: k-diffusion get_ancestral_step. eta 0 gives down = next, up = 0. */
 export function ancestralStep(sigma: number, next: number, eta: number): AncestralStep {
-  const up = Math.min(next, eta * Math.sqrt((next ** 2 * (sigma ** 2 - next ** 2)) / sigma ** 2));
-  return { down: Math.sqrt(next ** 2 - up ** 2), up };
+  const up = Math.min(next, eta * next * Math.sqrt(1 - (next / sigma) ** 2));
+  return { down: Math.sqrt(Math.max(next ** 2 - up ** 2, 0)), up };
 }
 
-/** Ancestral step of a rectified flow: after going down, x is scaled and noise of level `up` is added. */
-export interface FlowAncestralStep extends AncestralStep {
+/** Ancestral step of any model: after going down, x is multiplied by `scale`, then noise of level `up` is added. */
+export interface ScaledAncestralStep extends AncestralStep {
   readonly scale: number;
 }
 
-/** Source: the rectified-flow form of the ancestral step (Forge and ComfyUI use the same): keeps (1-next) as signal share. */
-export function flowAncestralStep(sigma: number, next: number, eta: number): FlowAncestralStep {
+/**
+ * The ancestral step for the model's own noising rule. Flow models keep the signal share 1 - next.
+ * Source: the rectified-flow form that Forge and ComfyUI use.
+ */
+export function modelAncestralStep(
+  model: ModelSampling,
+  sigma: number,
+  next: number,
+  eta: number,
+): ScaledAncestralStep {
+  if (model.parameterization === 've') return { ...ancestralStep(sigma, next, eta), scale: 1 };
   const down = next * (1 + (next / sigma - 1) * eta);
   const scale = (1 - next) / (1 - down);
   return { down, scale, up: Math.sqrt(Math.max(next ** 2 - down ** 2 * scale ** 2, 0)) };
@@ -51,4 +61,13 @@ export function churned<L>(
   if (gamma <= 0) return { x, sigma };
   const raised = sigma * (1 + gamma);
   return { x: ctx.lincomb([1, x], [sNoise * Math.sqrt(raised ** 2 - sigma ** 2), noise]), sigma: raised };
+}
+
+/**
+ * Timestep samplers leave the result at the noise level of their last timestep in variance-preserving scale; a run that
+ * ends at 0, and flow models, need no change.
+ */
+export function toVariancePreserving<L>(ctx: SamplerContext<L, unknown>, x: L, sigmas: readonly number[]): L {
+  const last = sigmas.at(-1) ?? 0;
+  return last === 0 || ctx.model.parameterization === 'flow' ? x : ctx.lincomb([1 / Math.sqrt(1 + last ** 2), x]);
 }

@@ -13,12 +13,15 @@ export const karras = defineSchedule(
     webui: true,
     source: 'Karras et al. 2022, equation 5',
   },
-  (n, _model, { sigmaMin, sigmaMax }, { rho = 7 }) => {
-    const a = sigmaMax ** (1 / rho);
-    const b = sigmaMin ** (1 / rho);
-    return withZero(n, (i) => (a + ramp(i, n) * (b - a)) ** rho);
-  },
+  (n, _model, { sigmaMin, sigmaMax }, { rho = 7 }) => karrasSigmas(n, sigmaMin, sigmaMax, rho),
 );
+
+/** The Karras list without a model: n levels from sigmaMax to sigmaMin, then 0. */
+export function karrasSigmas(n: number, sigmaMin: number, sigmaMax: number, rho: number): number[] {
+  const a = sigmaMax ** (1 / rho);
+  const b = sigmaMin ** (1 / rho);
+  return withZero(n, (i) => (a + ramp(i, n) * (b - a)) ** rho);
+}
 
 export const exponential = defineSchedule(
   {
