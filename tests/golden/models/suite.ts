@@ -39,7 +39,28 @@ async function detectAll(family: GoldenFamily, hints: HintTable): Promise<Map<st
     const place = encoder ?? only;
     files.set(file, detectFile(await indexOf(join(family.folder, file)), hints, place ? { encoder: place } : {}));
   }
+  overlayPatches(files, hints);
   return files;
+}
+
+/**
+ * Files that hold nothing whole (such as attention tensors with older names) are laid over the diffusers file whose
+ * modules they rename: the module's tensors are replaced as a group.
+ */
+function overlayPatches(files: Map<string, DetectedFile>, hints: HintTable): void {
+  const parent = (name: string) => name.split('.').slice(0, 4).join('.');
+  for (const [file, detected] of files) {
+    if (detected.parts.length > 0) continue;
+    const patch = detected.index;
+    const modules = new Set([...patch.tensors.keys()].map(parent));
+    for (const [other, base] of files) {
+      if (other === file || !other.startsWith('diffusers/')) continue;
+      const kept = [...base.index.tensors].filter(([name]) => !modules.has(parent(name)));
+      if (kept.length === base.index.tensors.size) continue;
+      const tensors = new Map([...kept, ...patch.tensors]);
+      files.set(file, detectFile({ ...base.index, name: file, tensors }, hints));
+    }
+  }
 }
 
 /** Sets of files that serve a case: each file alone, else all of one layout together. */

@@ -11,7 +11,8 @@ import { klDecoder, klEncoder, packNormalised, unpackNormalised } from './networ
 /** The autoencoder in a view, or undefined. */
 export function findKlVae(view: TensorView, file: string): ModelPart<KlVaeConfig> | undefined {
   const layout = vaeLayout(view);
-  if (!layout) return undefined;
+  // Attention tensors alone are a patch for another file, not an autoencoder.
+  if (!layout || !(view.has('decoder.conv_in.weight') || view.has('encoder.conv_in.weight'))) return undefined;
   const config = readKlVae(view, layout);
   const nested = view.has('decoder.post_quant_conv.weight') || view.has('encoder.quant_conv.weight');
   const weights = mapWeights(klVaeLayers(config, nested), view, layout);
@@ -51,7 +52,7 @@ export function buildKlDecoder(part: ModelPart<KlVaeConfig>, spec: KlVaeSpec): B
   let raw = input;
   if (packs(config, spec)) raw = unpackNormalised(g, input);
   else if (range === 'model') raw = g.unary(input, { kind: 'affine', scale: 1 / scale, offset: shift });
-  g.tap('latent', raw);
+  g.tap('raw_latent', raw);
   const pixels = klDecoder(g, config, raw);
   g.output('pixels', range === 'model' ? g.unary(pixels, { kind: 'affine', scale: 0.5, offset: 0.5 }) : pixels);
   return { graph: g.finish(), weights };

@@ -71,8 +71,8 @@ async function unpacked(run: CaseRun, packed: HostTensor): Promise<HostTensor> {
     scale: 1,
     shift: 0,
   });
-  const graph = withTaps(built.graph, ['latent']);
-  return (await run.run({ ...built, graph }, { latent: packed }))['latent'] as HostTensor;
+  const graph = withTaps(built.graph, ['raw_latent']);
+  return (await run.run({ ...built, graph }, { latent: packed }))['raw_latent'] as HostTensor;
 }
 
 export const tinyAdapter: Adapter = {
