@@ -20,12 +20,21 @@ const MAX_DEFAULT_THREADS = 8;
 let config: WasmConfig = {};
 let runtime: Promise<OnnxRuntime> | undefined;
 
+function sameConfig(a: WasmConfig, b: WasmConfig): boolean {
+  return (
+    a.numThreads === b.numThreads &&
+    a.wasmBinary === b.wasmBinary &&
+    a.wasmPaths?.mjs === b.wasmPaths?.mjs &&
+    a.wasmPaths?.wasm === b.wasmPaths?.wasm
+  );
+}
+
 /**
- * Sets where the runtime's files lie and how many threads it takes. Once per page or worker, before the first session.
- * @throws AppError 'argument/invalid' when the runtime is already running
+ * Sets where the runtime's files lie and how many threads it takes, before the first session of a page or worker.
+ * @throws AppError 'argument/invalid' when the runtime is already running otherwise
  */
 export function configureWasm(wanted: WasmConfig): void {
-  if (runtime) {
+  if (runtime && !sameConfig(config, wanted)) {
     throw new AppError(
       'argument/invalid',
       'onnx wasm: the runtime can be configured before its first session only; restart the worker to change it.',
