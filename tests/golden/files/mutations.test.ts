@@ -5,8 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
 import { diskFiles, filesFolder, FORMATS, loadIndex, readEverything } from './file_cases';
-
-type Operation = readonly [string, ...(number | string)[]];
+import { mutate, type Operation } from './mutate';
 
 interface MutationList {
   readonly files: readonly { readonly file: string; readonly bytes: number; readonly ops: readonly Operation[] }[];
@@ -14,35 +13,6 @@ interface MutationList {
 
 const LIMIT_MS = 2000;
 const LIMIT_BYTES = 64 * 1024 * 1024;
-
-function mutate(bytes: Uint8Array, operation: Operation): Uint8Array<ArrayBuffer> {
-  const [kind, ...rest] = operation;
-  const at = Number(rest[0]);
-  const head = bytes.subarray(0, at);
-  const splice = (middle: Uint8Array, resume: number) =>
-    Uint8Array.from(Buffer.concat([head, middle, bytes.subarray(resume)]));
-  const hex = () => Buffer.from(String(rest[1]), 'hex');
-  switch (kind) {
-    case 'truncate':
-      return Uint8Array.from(head);
-    case 'flip':
-      return splice(Uint8Array.of((bytes[at] ?? 0) ^ (1 << Number(rest[1]))), at + 1);
-    case 'byte':
-      return splice(Uint8Array.of(Number(rest[1])), at + 1);
-    case 'delete':
-      return splice(new Uint8Array(0), at + Number(rest[1]));
-    case 'insert':
-      return splice(hex(), at);
-    case 'set':
-      return splice(hex(), at + hex().length);
-    case 'repeat': {
-      const piece = bytes.subarray(at, at + Number(rest[1]));
-      return splice(Buffer.concat(Array.from({ length: Number(rest[2]) }, () => piece)), at + Number(rest[1]));
-    }
-    default:
-      throw new Error(`unknown mutation ${kind}`);
-  }
-}
 
 function memoryInUse(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
