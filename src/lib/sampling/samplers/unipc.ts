@@ -1,6 +1,5 @@
 import type { OptionSchema } from '../options';
 import { defineSampler } from '../sampler';
-import { linspace } from '../schedule';
 import { roundEven } from '../schedules/model_levels';
 import { toVariancePreserving } from './steps';
 import { runUniPc } from './unipc_step';
@@ -61,7 +60,7 @@ export const unipc = defineSampler(
     const { model } = ctx;
     const total = model.sigmas.length;
     const logAlphas = model.sigmas.map((s) => -0.5 * Math.log1p(s * s));
-    const start = ctx.options.img2img ? (model.sigmaToT(sigmas[0] ?? 0) + 1) / total : 1;
+    const start = ctx.options.img2img ? Math.round(model.sigmaToT(sigmas[0] ?? 0)) / total + 1 / total : 1;
     const times = timeGrid(ctx.options.skipType, start, 1 / total, sigmas.length, logAlphas);
     const levels = times.map((t) => levelAt(t, logAlphas));
     const first = sigmas[0] ?? 1;
@@ -73,14 +72,14 @@ export const unipc = defineSampler(
       levels,
       denoise: async (at, step) => {
         // The trained level nearest in time answers; its noise prediction is then read at the continuous level.
-        const index = Math.min(Math.max(roundEven((times[step] as number) * total - 1), 0), total - 1);
+        const index = Math.min(Math.max(roundEven(((times[step] as number) - 1 / total) * total), 0), total - 1);
         const trained = model.sigmas[index] as number;
         const sigma = levels[step] as number;
         const scale = Math.sqrt((1 + trained ** 2) / (1 + sigma ** 2));
         const input = ctx.lincomb([scale, at]);
         const denoised = await ctx.denoise(input, trained);
-        const eps = ((sigma / trained) * Math.sqrt((1 + trained ** 2) / (1 + sigma ** 2))) / scale;
-        return ctx.lincomb([1, at], [-eps * scale, input], [eps * scale, denoised]);
+        const ratio = sigma / trained;
+        return ctx.lincomb([1, at], [-ratio, input], [ratio, denoised]);
       },
     });
     return toVariancePreserving(ctx, result, levels);
@@ -100,11 +99,26 @@ function levelAt(t: number, logAlphas: Float64Array): number {
   return Math.sqrt(Math.expm1(-2 * logAlphaAt(t, logAlphas)));
 }
 
+/**
+ * n even values in the order of operations of torch.linspace with four-lane vectors: at .5 between two trained steps the
+ * last bit decides which one the model is asked at, and with it the picture (20 steps meet such a point).
+ */
+function evenGrid(from: number, to: number, n: number): number[] {
+  const step = (to - from) / (n - 1);
+  const half = Math.floor(n / 2);
+  const vectorEnd = n - (n % 8);
+  return Array.from({ length: n }, (_, i) => {
+    const base = i < vectorEnd ? i - (i % 4) : i;
+    const lane = i < vectorEnd ? step * (i % 4) : 0;
+    return (base < half ? from + step * base : to - step * (n - 1 - base)) + lane;
+  });
+}
+
 function timeGrid(skip: string, from: number, to: number, steps: number, logAlphas: Float64Array): number[] {
-  if (skip === 'time_quadratic') return linspace(Math.sqrt(from), Math.sqrt(to), steps + 1).map((v) => v * v);
-  if (skip === 'time_uniform') return linspace(from, to, steps + 1);
+  if (skip === 'time_quadratic') return evenGrid(Math.sqrt(from), Math.sqrt(to), steps + 1).map((v) => v * v);
+  if (skip === 'time_uniform') return evenGrid(from, to, steps + 1);
   const lambda = (t: number): number => -Math.log(levelAt(t, logAlphas));
-  return linspace(lambda(from), lambda(to), steps + 1).map((l) =>
+  return evenGrid(lambda(from), lambda(to), steps + 1).map((l) =>
     timeOfLogAlpha(-0.5 * Math.log1p(Math.exp(-2 * l)), logAlphas),
   );
 }
