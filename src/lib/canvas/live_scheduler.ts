@@ -220,13 +220,16 @@ function nextKind(state: LiveState, event: Extract<LiveEvent, { type: 'tick' }>)
 }
 
 /**
- * A stale job is cancelled unless it is nearly done, or editing has gone without a picture for `maxWaitMs`: then it
- * runs to its end, or slow devices would never show one. A refining job is always worth cancelling.
+ * A stale job is cancelled unless it is nearly done, or edits have gone without a picture for as long as one takes on
+ * average (at most `maxWaitMs`): then it runs to its end, or continuous drawing would never show one. A refining job is
+ * always worth cancelling.
  */
 function shouldCancel(state: LiveState, job: RunningJob, t: number): boolean {
   if (job.cancelling || sameLiveInput(job.input, state.seen)) return false;
   if (job.kind === 'refine') return true;
-  if (state.unseenSince !== undefined && t - state.unseenSince >= state.config.maxWaitMs) return false;
+  const average = averageMs(state);
+  const patienceMs = Math.min(state.config.maxWaitMs, average === 0 ? Infinity : average);
+  if (state.unseenSince !== undefined && t - state.unseenSince >= patienceMs) return false;
   return remainingMs(state, job, t) > state.config.finishWithinMs;
 }
 

@@ -41,15 +41,6 @@ export function compositePremultiplied(
   return out;
 }
 
-/** One layer alone at full opacity, straight RGBA8: for thumbnails, control and reference inputs. */
-export function layerImage(shape: DocumentShape, layer: Layer, region: Rect): OwnedImage {
-  const alone: Layer = {
-    props: { ...layer.props, opacity: 1, blendMode: 'normal', visible: true, kind: 'paint' },
-    tiles: layer.tiles,
-  };
-  return composite({ ...shape, background: undefined, layers: [alone] }, region, 'view');
-}
-
 export function isComposited(layer: Layer, purpose: CompositePurpose): boolean {
   const { visible, opacity, kind } = layer.props;
   return visible && opacity > 0 && (purpose === 'view' || layerKind(kind).inFlat);
