@@ -1,0 +1,28 @@
+/** The languages of the interface: one file each and one line here. Loaded when chosen, cached for offline use. */
+import type { Messages } from './en';
+
+export interface LocaleDef {
+  /** BCP 47. */
+  readonly id: string;
+  /** In the language itself. */
+  readonly label: string;
+  readonly direction: 'ltr' | 'rtl';
+  readonly load: () => Promise<Messages>;
+}
+
+export const LOCALES = [
+  { id: 'en', label: 'English', direction: 'ltr', load: () => import('./en').then((m) => m.en) },
+] as const satisfies readonly LocaleDef[];
+
+export type LocaleId = (typeof LOCALES)[number]['id'];
+
+/** The best of our languages for a list of wanted ones; English when none fits. */
+export function chooseLocale(wanted: readonly string[]): LocaleDef {
+  for (const tag of wanted) {
+    const exact = LOCALES.find((locale) => locale.id.toLowerCase() === tag.toLowerCase());
+    const language = LOCALES.find((locale) => locale.id.split('-')[0] === tag.split('-')[0]);
+    const found = exact ?? language;
+    if (found) return found;
+  }
+  return LOCALES[0];
+}

@@ -1,0 +1,50 @@
+/** Texts with values filled in. Pure. */
+import type { MessageKey, Messages } from './en';
+
+export type MessageValues = Readonly<Record<string, string | number>>;
+
+/**
+ * The text of a key in one language. Numbers are written in the language's own way; `count` chooses a plural form.
+ */
+export function translate(messages: Messages, locale: string, key: MessageKey, values: MessageValues = {}): string {
+  const message = messages[key];
+  const count = Number(values['count'] ?? 0);
+  const text =
+    typeof message === 'string' ? message : (message[new Intl.PluralRules(locale).select(count)] ?? message.other);
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return typeof value === 'number' ? new Intl.NumberFormat(locale).format(value) : value;
+  });
+}
+
+/** `3.4 s`, `2 min 05 s`. */
+export function formatDuration(locale: string, ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 60) {
+    const digits = seconds < 10 ? 1 : 0;
+    return new Intl.NumberFormat(locale, {
+      style: 'unit',
+      unit: 'second',
+      unitDisplay: 'short',
+      maximumFractionDigits: digits,
+    }).format(seconds);
+  }
+  const unit = (value: number, name: string) =>
+    new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: 0 }).format(
+      value,
+    );
+  return `${unit(Math.floor(seconds / 60), 'minute')} ${unit(Math.floor(seconds % 60), 'second')}`;
+}
+
+/** `14.9 MB`: decimal units, as download sizes are written. */
+export function formatBytes(locale: string, bytes: number): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  return new Intl.NumberFormat(locale, {
+    style: 'unit',
+    unit: units[power] ?? 'byte',
+    unitDisplay: 'short',
+    maximumFractionDigits: power < 2 ? 0 : 1,
+  }).format(bytes / 1000 ** power);
+}

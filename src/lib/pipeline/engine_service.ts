@@ -1,0 +1,178 @@
+/**
+ * The engine behind its contract: one backend, one current model, one job at a time. Everything it needs from its
+ * surroundings is handed in, so the same class runs in the browser's worker and in tests.
+ */
+import type { Backend } from '../backends/backend';
+import type { ByteSource } from '../base/byte_source';
+import { AppError } from '../base/errors';
+import { openTensorIndex } from '../formats/open_tensor_index';
+import { assembleModel } from '../models/assemble';
+import { detectFile } from '../models/detect';
+import { chunkPrompt, tokenLimit } from '../prompt/chunks';
+import type {
+  EngineContract,
+  EngineOptions,
+  EngineStatus,
+  GenerateRequest,
+  JobEvent,
+  JobResult,
+  ModelSource,
+  ModelSummary,
+  PixelImage,
+  StageTime,
+} from '../rpc/engine';
+import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
+import { generate } from './generate';
+import { LoadedModel, type TokenizerSet } from './loaded_model';
+
+/** Files of a model, opened. */
+export interface OpenedFiles {
+  readonly id: string;
+  readonly name: string;
+  readonly sha256: string;
+  readonly sources: readonly ByteSource[];
+}
+
+export interface EngineHost {
+  createBackend(options: EngineOptions): Promise<{ backend: Backend; reason: string }>;
+  openFiles(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenedFiles>;
+  tokenizers(): Promise<TokenizerSet>;
+  encodePng(image: PixelImage, infotext: string): Promise<Blob>;
+  randomSeed(): number;
+  readonly isolated: boolean;
+}
+
+export class EngineService implements EngineContract {
+  readonly #host: EngineHost;
+  readonly #jobs = new JobQueue();
+  #backend: { backend: Backend; reason: string } | undefined;
+  #model: { loaded: LoadedModel; summary: ModelSummary } | undefined;
+  #lastTimes: readonly StageTime[] = [];
+
+  constructor(host: EngineHost) {
+    this.#host = host;
+  }
+
+  async start(options: EngineOptions): Promise<EngineStatus> {
+    await this.dispose();
+    this.#backend = await this.#host.createBackend(options);
+    return this.status();
+  }
+
+  async status(): Promise<EngineStatus> {
+    const { backend, reason } = this.#started();
+    const memory = backend.memory();
+    return {
+      backend: backend.id,
+      backendLabel: backend.label,
+      reason,
+      info: backend.info,
+      isolated: this.#host.isolated,
+      weightsBytes: memory.weightsBytes,
+      arenaBytes: memory.arenaBytes + memory.tensorBytes,
+      lastTimes: this.#lastTimes,
+      ...(this.#model ? { model: this.#model.summary } : {}),
+    };
+  }
+
+  async openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary> {
+    const { backend } = this.#started();
+    const files = await this.#host.openFiles(source, onEvent);
+    const indexes = [];
+    for (const file of files.sources) indexes.push(await openTensorIndex(file));
+    const detected = assembleModel(indexes.map((index) => detectFile(index)));
+    const missing = detected.missing.map((part) => part.label);
+    if (missing.length > 0) {
+      throw new AppError(
+        'model/missing-part',
+        `${detected.label}: needs ${missing.join(' and ')} as well; add ${missing.length > 1 ? 'their files' : 'its file'} to the model.`,
+        { details: { missing } },
+      );
+    }
+    const loaded = new LoadedModel({
+      detected,
+      backend,
+      tokenizers: await this.#host.tokenizers(),
+      id: files.id,
+      name: files.name,
+      hash: files.sha256.slice(0, 10),
+    });
+    const types = new Set(indexes.flatMap((index) => [...index.tensors.values()].map((tensor) => tensor.type)));
+    const { defaults, latent, family, notes } = detected;
+    const summary: ModelSummary = {
+      id: files.id,
+      name: files.name,
+      family: family.id,
+      familyLabel: family.label,
+      hash: loaded.hash,
+      sizeBytes: files.sources.reduce((sum, file) => sum + file.sizeBytes, 0),
+      nativeWidthPx: defaults.widthPx,
+      nativeHeightPx: defaults.heightPx,
+      sizeStepPx: latent.multiple,
+      weightTypes: [...types],
+      prediction: detected.prediction.kind,
+      defaults: {
+        steps: defaults.steps,
+        cfgScale: defaults.cfgScale,
+        sampler: defaults.sampler,
+        schedule: defaults.schedule,
+      },
+      notes,
+    };
+    const previous = this.#model;
+    this.#model = { loaded, summary };
+    // Behind whatever runs: a job keeps the model it started with.
+    if (previous)
+      await this.#jobs.run(`close ${previous.summary.id} ${performance.now()}`, 'queue', () =>
+        previous.loaded.dispose(),
+      );
+    return summary;
+  }
+
+  generate(
+    jobId: string,
+    request: GenerateRequest,
+    onEvent: (event: JobEvent) => void,
+    policy: QueuePolicy,
+  ): Promise<JobResult> {
+    const position = this.#jobs.ids.length;
+    if (position > 0) onEvent({ kind: 'queued', position });
+    return this.#jobs.run(jobId, policy, async (signal) => {
+      const model = this.#model;
+      if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
+      const result = await generate(model.loaded, request, {
+        onEvent,
+        signal,
+        encodePng: (image, infotext) => this.#host.encodePng(image, infotext),
+        randomSeed: () => this.#host.randomSeed(),
+      });
+      this.#lastTimes = result.times;
+      return result;
+    });
+  }
+
+  async interrupt(jobId: string): Promise<void> {
+    this.#jobs.cancel(jobId);
+  }
+
+  async countTokens(prompt: string): Promise<{ count: number; limit: number }> {
+    const { clip } = await this.#host.tokenizers();
+    const { tokenCount } = chunkPrompt(prompt, clip);
+    return { count: tokenCount, limit: tokenLimit(tokenCount) };
+  }
+
+  async dispose(): Promise<void> {
+    this.#jobs.cancelAll();
+    const model = this.#model;
+    const backend = this.#backend;
+    this.#model = undefined;
+    this.#backend = undefined;
+    await model?.loaded.dispose();
+    await backend?.backend.dispose();
+  }
+
+  #started(): { backend: Backend; reason: string } {
+    if (this.#backend) return this.#backend;
+    throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it or reload the page.');
+  }
+}

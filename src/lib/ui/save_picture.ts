@@ -1,0 +1,17 @@
+/** Hands a picture to the user as a file. */
+
+/** Offers a blob for download under a name. */
+export function saveBlob(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The download reads the blob after this task; a minute is more than any browser needs.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** The whole factor that brings a small picture to about 512 pixels, or 1. */
+export function enlargement({ widthPx, heightPx }: { widthPx: number; heightPx: number }): number {
+  return Math.max(1, Math.floor(512 / Math.max(widthPx, heightPx)));
+}

@@ -1,0 +1,24 @@
+/** The engine worker: joins the engine with this browser's storage, backends and codecs. */
+import { expose } from 'comlink';
+import { createBrowserBackend } from './engine/browser_backend';
+import { createBrowserFiles } from './engine/browser_files';
+import { encodePng } from './engine/encode_png';
+import { EngineService } from '../src/lib/pipeline/engine_service';
+import { installErrorTransfer } from '../src/lib/rpc/error_transfer';
+
+installErrorTransfer();
+
+// The page names the app's base URL when it creates the worker: bundled workers live below it, in another folder.
+const baseUrl = new URL(self.name === '' ? './' : self.name, self.location.href).href;
+const files = createBrowserFiles(baseUrl);
+
+expose(
+  new EngineService({
+    createBackend: createBrowserBackend,
+    openFiles: files.open,
+    tokenizers: files.tokenizers,
+    encodePng,
+    randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+    isolated: self.crossOriginIsolated,
+  }),
+);

@@ -1,0 +1,83 @@
+/** Where the engine's files come from in a browser: the model store, the app's own folder, the user's files. */
+import { blobSource, type ByteSource } from '../../src/lib/base/byte_source';
+import { AppError } from '../../src/lib/base/errors';
+import type { OpenedFiles } from '../../src/lib/pipeline/engine_service';
+import type { TokenizerSet } from '../../src/lib/pipeline/loaded_model';
+import type { JobEvent, ModelSource } from '../../src/lib/rpc/engine';
+import { fetchAppText, fetchBuiltinIndex, openBuiltin } from '../../src/lib/storage/builtin_models';
+import { openDatabase } from '../../src/lib/storage/database';
+import { ModelStore } from '../../src/lib/storage/model_store';
+import { createClipTokenizer } from '../../src/lib/tokenizers/clip';
+
+export function createBrowserFiles(baseUrl: string) {
+  const modelsUrl = new URL('models/', baseUrl).href;
+  let tokenizers: Promise<TokenizerSet> | undefined;
+
+  /** Undefined when the browser refuses storage: the app then works from memory. */
+  async function openStore(onEvent: (event: JobEvent) => void): Promise<ModelStore | undefined> {
+    try {
+      return new ModelStore(await openDatabase());
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      onEvent({ kind: 'notice', code: error.code, message: error.message });
+      return undefined;
+    }
+  }
+
+  async function open(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenedFiles> {
+    switch (source.kind) {
+      case 'files': {
+        const [first] = source.files;
+        const sources = source.files.map((file) => blobSource(file.name, file));
+        return { id: `file:${first?.name ?? ''}`, name: baseName(first?.name ?? 'model'), sha256: '', sources };
+      }
+      case 'stored': {
+        const store = await openStore(onEvent);
+        const record = await store?.get(source.id);
+        if (!store || !record) {
+          throw new AppError(
+            'storage/not-found',
+            `model ${source.id}: it is not in this browser's store; add its file again.`,
+          );
+        }
+        const sources: ByteSource[] = [];
+        for (const file of record.files) sources.push(await store.open(record, file));
+        await store.update(record.id, { usedAt: Date.now() });
+        return { id: record.id, name: record.name, sha256: record.files[0]?.sha256 ?? '', sources };
+      }
+      case 'builtin': {
+        const store = await openStore(onEvent);
+        // Offline, the index comes from the service worker's cache.
+        const index = await fetchBuiltinIndex(modelsUrl);
+        const wanted = index.models.find((model) => [model.id, ...model.aliases].includes(source.id));
+        if (!wanted) {
+          throw new AppError(
+            'storage/not-found',
+            `model ${source.id}: the app ships no model of this name; choose another.`,
+          );
+        }
+        const { sources } = await openBuiltin(wanted, modelsUrl, store, {
+          onProgress: (doneBytes, totalBytes) => onEvent({ kind: 'loading', what: wanted.name, doneBytes, totalBytes }),
+          onNotStored: (error) => onEvent({ kind: 'notice', code: error.code, message: error.message }),
+        });
+        return { id: wanted.id, name: wanted.name, sha256: wanted.files[0]?.sha256 ?? '', sources };
+      }
+    }
+  }
+
+  return {
+    open,
+    tokenizers: () =>
+      (tokenizers ??= fetchAppText(new URL('tokenizers/clip.txt', baseUrl).href).then(
+        (text) => ({ clip: createClipTokenizer(text) }),
+        (error: unknown) => {
+          tokenizers = undefined;
+          throw error;
+        },
+      )),
+  };
+}
+
+function baseName(file: string): string {
+  return file.replace(/\.[^.]+$/, '');
+}
