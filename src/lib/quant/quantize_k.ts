@@ -1,10 +1,9 @@
 /**
  * f32 to Q4_K after ggml's reference: per 32 values a scale and a minimum by weighted least squares over 21 trial
  * grids, then both quantised to six bits. Source: ggml (MIT), ggml-quants.c, quantize_row_q4_K_ref, make_qkx2_quants.
- * Sums are rounded to f32 at each step like the reference; a build of it that fuses multiply and add may choose
- * another trial grid in rare ties.
+ * Sums are rounded to f32 at each step: byte-exact with a build of the reference that does not fuse multiply and add.
  */
-import { f16ToF32, f32ToF16, roundHalfEven } from './half';
+import { f16ToF32, f32ToF16 } from './half';
 
 const { fround } = Math;
 const SUB = 32;
@@ -17,13 +16,13 @@ interface Fit {
   readonly minimum: number;
 }
 
-function clamp(value: number, high: number): number {
-  return Math.max(0, Math.min(high, value));
-}
+/** 1.5 * 2^23: adding it to a small f32 pushes the fraction out of the mantissa, rounding half to even. */
+const ROUNDER = 12582912;
 
-/** Round half to even, as the reference's float trick does; the argument may be negative. */
-function nearest(x: number): number {
-  return x < 0 ? -roundHalfEven(-x) : roundHalfEven(x);
+/** Nearest integer, half to even, limited to 0..high. The limit comes first: the trick holds below 2^22 only. */
+function nearestCode(x: number, high: number): number {
+  const limited = x > 0 ? (x < high ? x : high) : 0;
+  return fround(fround(limited + ROUNDER) - ROUNDER);
 }
 
 /** Scale and minimum of 32 values with q in 0..15, larger values weighing more. */
@@ -46,12 +45,11 @@ function fitSubBlock(values: Float32Array, from: number): Fit {
   });
   minimum = Math.min(minimum, 0);
   if (maximum === minimum) return { scale: 0, minimum: -minimum };
-  const range = fround(maximum - minimum);
-  const codes = new Uint8Array(SUB);
+  const codes = new Float32Array(SUB);
 
   const encode = (inverseScale: number) => {
     for (let i = 0; i < SUB; i++) {
-      codes[i] = clamp(nearest(fround(inverseScale * fround((x[i] ?? 0) - minimum0))), LEVELS);
+      codes[i] = nearestCode(fround(inverseScale * fround((x[i] ?? 0) - minimum)), LEVELS);
     }
   };
   const errorOf = (scale: number, low: number): number => {
@@ -63,13 +61,13 @@ function fitSubBlock(values: Float32Array, from: number): Fit {
     return error;
   };
 
-  const minimum0 = minimum;
-  const firstInverse = fround(LEVELS / range);
+  const firstInverse = fround(LEVELS / fround(maximum - minimum));
   let scale = fround(1 / firstInverse);
   encode(firstInverse);
   let bestError = errorOf(scale, minimum);
   for (let trial = 0; trial <= TRIALS; trial++) {
-    encode(fround(fround(fround(-1 + fround(fround(0.1) * trial)) + LEVELS) / range));
+    // The minimum of the best fit so far is the base of the next trial, as in the reference.
+    encode(fround(fround(fround(-1 + fround(fround(0.1) * trial)) + LEVELS) / fround(maximum - minimum)));
     const fit = leastSquares(x, weights, codes, sumW, sumX);
     if (!fit) continue;
     const error = errorOf(fit.scale, fit.low);
@@ -83,7 +81,7 @@ function fitSubBlock(values: Float32Array, from: number): Fit {
 }
 
 /** Best scale and offset for fixed codes; the offset is kept at or below zero. */
-function leastSquares(x: Float32Array, weights: Float32Array, codes: Uint8Array, sumW: number, sumX: number) {
+function leastSquares(x: Float32Array, weights: Float32Array, codes: Float32Array, sumW: number, sumX: number) {
   let sumL = 0;
   let sumL2 = 0;
   let sumXL = 0;
@@ -118,15 +116,15 @@ function encodeBlock(values: Float32Array, from: number, out: Uint8Array, to: nu
   out.set([dCode & 255, dCode >> 8, minCode & 255, minCode >> 8], to);
 
   fits.forEach((fit, sub) => {
-    const sc = clamp(nearest(fround(inverseScale * fit.scale)), 63);
-    const mn = clamp(nearest(fround(inverseMinimum * fit.minimum)), 63);
+    const sc = nearestCode(fround(inverseScale * fit.scale), 63);
+    const mn = nearestCode(fround(inverseMinimum * fit.minimum), 63);
     putSixBit(out, to + 4, sub, sc, mn);
     const d = fround(f16ToF32(dCode) * sc);
     const low = fround(f16ToF32(minCode) * mn);
     for (let l = 0; l < SUB; l++) {
       const x = values[from + sub * SUB + l] ?? 0;
       // A scale of zero leaves the codes free; zero keeps files reproducible.
-      const code = d === 0 ? 0 : clamp(nearest(fround(fround(x + low) / d)), LEVELS);
+      const code = d === 0 ? 0 : nearestCode(fround(fround(x + low) / d), LEVELS);
       const at = to + 16 + (sub >> 1) * SUB + l;
       out[at] = (out[at] ?? 0) | (code << (4 * (sub & 1)));
     }

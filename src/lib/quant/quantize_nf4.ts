@@ -31,6 +31,8 @@ export function quantizeNf4(values: Float32Array, blockSize = 64): Nf4Block {
       packed[i >> 1] = (packed[i >> 1] ?? 0) | (code << (i & 1 ? 0 : 4));
     }
   }
+  // The library pads an odd count with a zero, whose code is 7.
+  if (values.length % 2 === 1) packed[packed.length - 1] = (packed.at(-1) ?? 0) | nearestLevel(0);
   return { packed, absmax };
 }
 
