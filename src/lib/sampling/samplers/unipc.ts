@@ -100,17 +100,18 @@ function levelAt(t: number, logAlphas: Float64Array): number {
 }
 
 /**
- * n even values in the order of operations of torch.linspace with four-lane vectors: at .5 between two trained steps the
- * last bit decides which one the model is asked at, and with it the picture (20 steps meet such a point).
+ * n even values in torch.linspace's order of operations: at .5 between two trained steps the last bit decides which one
+ * the model is asked at, and with it the picture (20 steps meet such a point). A full run is evaluated there in vectors
+ * of four, an img2img run (whose start is a tensor) element by element.
  */
 function evenGrid(from: number, to: number, n: number): number[] {
   const step = (to - from) / (n - 1);
   const half = Math.floor(n / 2);
-  const vectorEnd = n - (n % 8);
+  const vectorEnd = from === 1 ? n - (n % 8) : 0;
   return Array.from({ length: n }, (_, i) => {
-    const base = i < vectorEnd ? i - (i % 4) : i;
-    const lane = i < vectorEnd ? step * (i % 4) : 0;
-    return (base < half ? from + step * base : to - step * (n - 1 - base)) + lane;
+    const lane = i < vectorEnd ? i % 4 : 0;
+    const base = i - lane;
+    return (base < half ? from + step * base : to - step * (n - 1 - base)) + step * lane;
   });
 }
 
