@@ -44,8 +44,7 @@ function readBytes(graph: Graph, node: AnyNode): number {
 export function nodeCost(graph: Graph, node: AnyNode): NodeCost {
   const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(graph, id)));
   const output = valueOf(graph, node.output);
-  // Sound: `op` and `attrs` belong together in a node; TypeScript cannot tie them in a union.
-  const flops = opDef(node.op).flops(types, node.attrs as never, output);
+  const flops = opDef(node.op).flops(types, node.attrs, output);
   return { flops, bytesRead: readBytes(graph, node), bytesWritten: valueBytes(output) };
 }
 

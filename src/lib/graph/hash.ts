@@ -33,14 +33,14 @@ class Lanes {
 }
 
 /** JSON with sorted keys, so that attributes hash alike however they were written. */
-function canonical(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (value === undefined) return 'null';
   if (typeof value === 'number' && !Number.isFinite(value)) return `"${value}"`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`;
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join()}}`;
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join()}}`;
 }
 
 function source(lanes: Lanes, { source }: Value): void {
@@ -62,7 +62,7 @@ export function graphHash(graph: Graph): string {
     source(lanes, value);
   }
   for (const node of graph.nodes) {
-    lanes.text(`${node.op} ${node.inputs.map((id) => id ?? '-').join()} ${node.output} ${canonical(node.attrs)}`);
+    lanes.text(`${node.op} ${node.inputs.map((id) => id ?? '-').join()} ${node.output} ${canonicalJson(node.attrs)}`);
   }
   for (const map of [graph.inputs, graph.outputs]) {
     for (const [name, id] of [...map].sort(([a], [b]) => (a < b ? -1 : 1))) lanes.text(`${name} ${id}`);

@@ -89,8 +89,7 @@ export class ReferenceProgram implements Program {
     const timings: OpTiming[] = [];
     const outputs = await this.#run(inputs, undefined, (node, ms) => {
       const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(this.graph, id)));
-      // Sound: the attributes belong to the node's own op.
-      const flops = opDef(node.op).flops(types, node.attrs as never, valueOf(this.graph, node.output));
+      const flops = opDef(node.op).flops(types, node.attrs, valueOf(this.graph, node.output));
       timings.push({ op: node.op, scope: node.scope, ms, flops });
     });
     for (const tensor of Object.values(outputs)) tensor.dispose();
