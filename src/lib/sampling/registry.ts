@@ -36,7 +36,7 @@ import {
 import { restart } from './samplers/restart';
 import { saSolver, saSolverPece } from './samplers/sa_solver';
 import { seeds2, seeds3 } from './samplers/seeds';
-import { uniPcSigma, uniPcSigmaBh2 } from './samplers/uni_pc';
+import { uniPcSigma, uniPcSigmaBh2 } from './samplers/unipc_sigma';
 import { unipc } from './samplers/unipc';
 
 export const samplers = [

@@ -19,6 +19,9 @@ const OUT_OF_SCOPE: readonly { readonly test: (c: Case) => boolean; readonly rea
   },
 ];
 
+/** ComfyUI's UniPC walks any schedule; the registry's `unipc` is the web UIs' form. */
+const RENAMED: Record<string, string> = { uni_pc: 'unipc_sigma', uni_pc_bh2: 'unipc_sigma_bh2' };
+
 /** The library id says where the numbers come from; the rule behind it is one entry of the registry. */
 function samplerOf(id: string): SamplerDef | undefined {
   const plain = id
@@ -26,7 +29,7 @@ function samplerOf(id: string): SamplerDef | undefined {
     .replace(/^(forge|comfy)\//, '')
     .replace(/-.*$/, '')
     .replace(/_RF$/, '');
-  return samplers.find((s) => s.id === plain);
+  return samplers.find((s) => s.id === (RENAMED[plain] ?? plain));
 }
 
 /** k-diffusion's parameter names in the registry's spelling. */

@@ -6,7 +6,7 @@ export const ddpm = defineSampler(
   {
     id: 'ddpm',
     label: 'DDPM',
-    aliases: [],
+    aliases: ['ddpm'],
     comfyui: ['ddpm'],
     options: { sNoise },
     order: 1,

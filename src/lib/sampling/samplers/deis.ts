@@ -17,7 +17,7 @@ export const deis = defineSampler(
   {
     id: 'deis',
     label: 'DEIS',
-    aliases: [],
+    aliases: ['deis'],
     comfyui: ['deis'],
     options,
     order: 3,

@@ -7,7 +7,7 @@ export const heunpp2 = defineSampler(
   {
     id: 'heunpp2',
     label: 'HeunPP2',
-    aliases: [],
+    aliases: ['heunpp2'],
     comfyui: ['heunpp2'],
     options: churn,
     order: 2,

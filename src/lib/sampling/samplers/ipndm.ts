@@ -21,7 +21,7 @@ export const ipndm = defineSampler(
   {
     id: 'ipndm',
     label: 'IPNDM',
-    aliases: [],
+    aliases: ['ipndm'],
     comfyui: ['ipndm'],
     sdcpp: ['ipndm'],
     options,

@@ -18,7 +18,7 @@ export const ipndmV = defineSampler(
   {
     id: 'ipndm_v',
     label: 'IPNDM_V',
-    aliases: [],
+    aliases: ['ipndm_v'],
     comfyui: ['ipndm_v'],
     sdcpp: ['ipndm_v'],
     options,

@@ -10,11 +10,11 @@ export const plms = defineSampler(
   {
     id: 'plms',
     label: 'PLMS',
-    aliases: [],
+    aliases: ['plms'],
     options: {},
     order: 4,
     callsPerStep: 1,
-    preferredSchedule: 'ddim',
+    preferredSchedule: 'uniform',
     parameterizations: ['ve'],
     timestepGrid: true,
     webui: true,

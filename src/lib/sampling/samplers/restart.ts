@@ -20,7 +20,7 @@ export const restart = defineSampler(
   {
     id: 'restart',
     label: 'Restart',
-    aliases: [],
+    aliases: ['restart'],
     options,
     order: 2,
     callsPerStep: 2,

@@ -14,13 +14,13 @@ const common = {
 
 /** UniPC on the chosen schedule, B(h) = h. */
 export const uniPcSigma = defineSampler(
-  { ...common, id: 'uni_pc', label: 'UniPC (any schedule)', comfyui: ['uni_pc'] },
+  { ...common, id: 'unipc_sigma', label: 'UniPC (any schedule)' },
   (ctx, x, sigmas) => run(ctx, x, sigmas, 'bh1'),
 );
 
 /** UniPC on the chosen schedule, B(h) = exp(h) - 1. */
 export const uniPcSigmaBh2 = defineSampler(
-  { ...common, id: 'uni_pc_bh2', label: 'UniPC BH2 (any schedule)', comfyui: ['uni_pc_bh2'] },
+  { ...common, id: 'unipc_sigma_bh2', label: 'UniPC BH2 (any schedule)' },
   (ctx, x, sigmas) => run(ctx, x, sigmas, 'bh2'),
 );
 
