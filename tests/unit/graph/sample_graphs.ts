@@ -14,8 +14,8 @@ export function randomData(seed: string, shape: Shape, scale = 1): Float32Array<
   return Float32Array.from({ length: elementCount(shape) }, () => random.normal() * scale);
 }
 
-/** A graph with random weights: a resolver that gives whatever shape is asked for is found by two runs of `build`. */
-export function buildFree(name: string, build: (b: GraphBuilder) => void): { graph: Graph; weights: WeightMap } {
+/** A graph whose weights have whatever shape it asks for: two runs of `build`, the first only to learn the shapes. */
+export function buildGraph(name: string, build: (b: GraphBuilder) => void): Graph {
   const wanted = new Map<string, Shape>();
   const probe = GraphBuilder.create(name, () => ({ type: 'F32', shape: [0] }));
   build(probe);
@@ -26,17 +26,24 @@ export function buildFree(name: string, build: (b: GraphBuilder) => void): { gra
     const { misshapen } = (error as AppError).details as { misshapen: { name: string; expected: Shape }[] };
     for (const { name: key, expected } of misshapen) wanted.set(key, expected);
   }
-  const weights = new Map<string, NamedWeight>();
-  for (const [key, shape] of wanted) {
-    const fan = Math.max(1, elementCount(shape.slice(1)));
-    weights.set(key, memoryWeight(key, shape, randomData(key, shape, 1 / Math.sqrt(fan))));
-  }
   const b = GraphBuilder.create(name, (key) => {
     const shape = wanted.get(key);
     return shape && { type: 'F32', shape };
   });
   build(b);
-  return { graph: b.finish(), weights };
+  return b.finish();
+}
+
+/** The same with random weights. */
+export function buildFree(name: string, build: (b: GraphBuilder) => void): { graph: Graph; weights: WeightMap } {
+  const graph = buildGraph(name, build);
+  const weights = new Map<string, NamedWeight>();
+  for (const { shape, source } of graph.values) {
+    if (source.kind !== 'weight') continue;
+    const fan = Math.max(1, elementCount(shape.slice(1)));
+    weights.set(source.name, memoryWeight(source.name, shape, randomData(source.name, shape, 1 / Math.sqrt(fan))));
+  }
+  return { graph, weights };
 }
 
 /** All outputs of a graph on the reference, inputs random unless given. */
