@@ -127,6 +127,7 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
   const unet = denoiser.architecture === 'unet' ? (denoiser.config as UNetConfig) : undefined;
   const inputs: readonly ExtraInput[] = unet ? unetInputs(unet) : (family.inputs?.(denoiser) ?? []);
   const { widthPx, heightPx, title } = base.declared;
+  const adjusted = family.adjust?.(denoiser);
   return {
     family,
     label: title ?? base.file,
@@ -135,16 +136,17 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
     ...(vae ? { vae } : {}),
     ...(full && tiny ? { previewVae: tiny } : {}),
     latent: latentOf(family, denoiser, vae, files),
-    prediction: predictionOf(family, base, hints),
+    prediction: adjusted?.prediction ?? predictionOf(family, base, hints),
     defaults: {
       ...family.defaults,
-      ...family.adjustDefaults?.(denoiser),
+      ...adjusted?.defaults,
       ...(widthPx && heightPx ? { widthPx, heightPx } : {}),
     },
     inputs,
     concatChannels: unet && unet.inChannels > unet.outChannels ? unet.inChannels - unet.outChannels : 0,
     residuals: unet ? unetSkips(unet) : 0,
     missing,
+    hints,
     notes: files.flatMap((file) => file.notes),
   };
 }

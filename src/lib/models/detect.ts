@@ -7,7 +7,13 @@ import { findClip } from './clip/build';
 import type { FamilyId } from './family';
 import { declaredHints, hintsFor, readDeclared, type Declared } from './declared';
 import { findKlVae } from './kl_vae/build';
-import type { HintTable, ModelPart, TextEncoderId } from './part';
+import { findFlux1 } from './flux1/build';
+import { findFlux2 } from './flux2/flux2';
+import type { ConfigHints, HintTable, ModelPart, TextEncoderId } from './part';
+import { findQwen3 } from './qwen3/qwen3';
+import { findSd3 } from './sd3/sd3';
+import { findT5 } from './t5/t5';
+import { findZImage } from './z_image/z_image';
 import { TensorView } from './tensor_view';
 import { findTinyVae } from './tiny_vae/build';
 import { findUNet } from './unet/build';
@@ -75,6 +81,42 @@ export function unetFamilyId(config: UNetConfig, view: TensorView): FamilyId | u
   return linearProjection ? 'sd2' : 'sd1';
 }
 
+/** Denoisers by their own names; U-Nets last, whose canonical names others resemble least. */
+const DENOISERS = [findFlux2, findFlux1, findSd3, findZImage, findUNet] as const;
+
+function findDenoiser(view: TensorView, file: string, hints: ConfigHints | undefined): ModelPart | undefined {
+  for (const find of DENOISERS) {
+    const found = find(view, file, hints);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function familyOf(denoiser: ModelPart, all: TensorView): FamilyId | undefined {
+  switch (denoiser.architecture) {
+    case 'unet':
+      return unetFamilyId(denoiser.config as UNetConfig, all);
+    case 'flux1':
+    case 'chroma':
+    case 'flux2':
+    case 'sd3':
+    case 'z-image':
+      return denoiser.architecture;
+    default:
+      return undefined;
+  }
+}
+
+type FindEncoder = (view: TensorView, file: string, hints?: ConfigHints) => ModelPart | undefined;
+const OTHER_ENCODERS: readonly (readonly [TextEncoderId, readonly string[], FindEncoder])[] = [
+  ['t5', ['text_encoders.t5xxl.transformer.', 't5xxl.transformer.', 'text_encoder.', ''], findT5],
+  [
+    'qwen3',
+    ['text_encoders.qwen3_4b.transformer.', 'text_encoders.qwen3_8b.transformer.', 'text_encoder.', ''],
+    findQwen3,
+  ],
+];
+
 function first<T>(prefixes: readonly string[], all: TensorView, find: (view: TensorView) => T | undefined) {
   for (const prefix of prefixes) {
     const found = find(all.below(prefix));
@@ -101,16 +143,22 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}, options: D
   const notes: string[] = [];
   let family: FamilyId | undefined;
 
-  const unet = first(DENOISER_PREFIXES, all, (view) => findUNet(view, index.name, hint('denoiser')));
-  if (unet) {
-    parts.push(unet);
-    family = unetFamilyId(unet.config, all);
+  const denoiser = first(DENOISER_PREFIXES, all, (view) => findDenoiser(view, index.name, hint('denoiser')));
+  if (denoiser) {
+    parts.push(denoiser);
+    family = familyOf(denoiser, all);
   }
   for (const [prefix, place] of CLIP_PREFIXES) {
     if (prefix === '' && parts.length > 0) continue;
     const known = place ?? options.encoder;
     const clip = findClip(all.below(prefix), index.name, { ...(known ? { place: known } : {}), hints: hint });
     if (clip) parts.push(clip);
+  }
+  for (const [id, prefixes, find] of OTHER_ENCODERS) {
+    const found = first(parts.length > 0 ? prefixes.filter((p) => p !== '') : prefixes, all, (view) =>
+      find(view, index.name, hint(id)),
+    );
+    if (found) parts.push(found);
   }
   const vae = first(VAE_PREFIXES, all, (view) => findKlVae(view, index.name) ?? findTinyVae(view, index.name));
   if (vae) parts.push(vae);

@@ -3,7 +3,7 @@
  * functions that build each component's graph. Adding a family = one folder or file and one line in `registry.ts`.
  * The pipeline never asks "which family": it reads these fields.
  */
-import type { BuiltGraph, ModelPart, TextEncoderId } from './part';
+import type { BuiltGraph, HintTable, ModelPart, TextEncoderId } from './part';
 
 export type FamilyId = 'sd1' | 'sd2' | 'sdxl' | 'sdxl-refiner' | 'sd3' | 'flux1' | 'chroma' | 'flux2' | 'z-image';
 
@@ -105,6 +105,8 @@ export interface TextEncoderSlot {
   };
   /** Decoder-type encoders: which hidden states make `hidden`, joined along the last axis. */
   readonly qwen?: { readonly states: 'last-but-one' | readonly number[] };
+  /** Padding is hidden from attention: build with `mask`. */
+  readonly masked?: boolean;
 }
 
 export interface TextEncoderSpec {
@@ -118,6 +120,8 @@ export interface TextEncoderSpec {
    * embedding = table[ids] · keep + injected.
    */
   readonly injections?: boolean;
+  /** T5 and Qwen3: adds the input `mask` f32 [N, T], 1 = a token that others may look at. */
+  readonly mask?: boolean;
 }
 
 export interface DenoiserSpec {
@@ -195,8 +199,11 @@ export interface ModelFamily {
   readonly zeroNegative: boolean;
   /** Inputs beyond x, timestep and context; U-Nets say it themselves. */
   inputs?(denoiser: ModelPart): readonly ExtraInput[];
-  /** Defaults that depend on the denoiser, such as FLUX.1 schnell's four steps. */
-  adjustDefaults?(denoiser: ModelPart): Partial<GenerationDefaults>;
+  /** What depends on the denoiser, such as FLUX.1 schnell's four steps without shift. */
+  adjust?(denoiser: ModelPart): {
+    readonly defaults?: Partial<GenerationDefaults>;
+    readonly prediction?: Prediction;
+  };
   /** The `timeIds` row of one picture, where `inputs` lists it. */
   sizeIds?(size: SizeConditions): readonly number[];
   /**
@@ -240,6 +247,8 @@ export interface DetectedModel {
   /** Skip connections of a U-Net: how many `residual_i` inputs `controlResiduals` adds. 0 for other denoisers. */
   readonly residuals: number;
   readonly missing: readonly MissingPart[];
+  /** Numbers that were given because shapes do not tell them. */
+  readonly hints: HintTable;
   /** Things the user should know, one sentence each. */
   readonly notes: readonly string[];
 }

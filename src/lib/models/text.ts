@@ -3,6 +3,8 @@ import { AppError } from '../base/errors';
 import { buildClip } from './clip/build';
 import type { ClipConfig } from './clip/config';
 import type { DetectedModel, TextEncoderSlot, TextEncoderSpec } from './family';
+import { buildQwen3, type Qwen3Config } from './qwen3/qwen3';
+import { buildT5, type T5Config } from './t5/t5';
 import type { BuiltGraph, ModelPart, TextEncoderId } from './part';
 
 /** The encoder part and its slot in the family. @throws AppError 'model/missing-part' */
@@ -42,6 +44,13 @@ export function buildTextEncoder(model: DetectedModel, id: TextEncoderId, spec: 
           injections: spec.injections ?? false,
         },
       );
+    }
+    case 't5':
+      return buildT5(part as ModelPart<T5Config>, spec);
+    case 'qwen3': {
+      const states = slot.qwen?.states ?? 'last-but-one';
+      const chosen = model.hints.qwen3?.hiddenLayers ?? (states === 'last-but-one' ? [-2] : states);
+      return buildQwen3(part as ModelPart<Qwen3Config>, { ...spec, states: chosen });
     }
     default:
       throw new AppError(

@@ -90,6 +90,10 @@ export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[];
     const hints = hintsOf(family.config, typeof variant === 'string' ? variant : undefined);
     const files = await detectAll(family, hints);
     const named = goldenCase.weights ?? goldenCase.params['file'];
+    if (family.files.length === 0) {
+      jobs.push({ family, goldenCase, adapter, variant: 'no weights', files: [], hints });
+      continue;
+    }
     const sets = fileSets(typeof named === 'string' ? [named] : family.files);
     const usable = sets.filter((set) =>
       adapter.serves(
@@ -150,7 +154,7 @@ export function tapNames(golden: string): string[] {
     .replace(/^double\.(\d+)/, 'transformer_blocks.$1')
     .replace(/^single\.(\d+)/, 'single_transformer_blocks.$1')
     .replace(/^block\.?(\d+)/, 'transformer_blocks.$1');
-  const suffix = output === undefined ? '' : `#${output}`;
+  const suffix = output === undefined ? '' : `.#${output}`;
   return [`${name}${suffix}`, `${long}${suffix}`];
 }
 

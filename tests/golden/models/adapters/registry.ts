@@ -1,7 +1,10 @@
 /** Every kind of golden model case. The first adapter that matches runs the case. */
 import type { Adapter } from '../adapter';
+import { conventionsAdapter } from './conventions';
+import { qwenAdapter, t5Adapter } from './language';
 import { sdPipelineAdapter } from './sd_pipeline';
 import { clipAdapter, sdxlContextAdapter } from './text';
+import { fluxPipelineAdapter, transformerAdapter, transformerRunAdapter } from './transformers';
 import { unetAdapter } from './unet';
 import { klAdapter, tinyAdapter } from './vae';
 
@@ -12,4 +15,10 @@ export const ADAPTERS: readonly Adapter[] = [
   unetAdapter,
   tinyAdapter,
   klAdapter,
+  conventionsAdapter,
+  t5Adapter,
+  qwenAdapter,
+  fluxPipelineAdapter,
+  transformerRunAdapter,
+  transformerAdapter,
 ];
