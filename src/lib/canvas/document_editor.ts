@@ -9,6 +9,7 @@ import {
   assertLayerList,
   documentRect,
   layerById,
+  sameShape,
   type CanvasDocument,
   type DocumentShape,
   type Layer,
@@ -46,7 +47,7 @@ import { OpenTransform, paste } from './open_edit';
 import { encodeDocument, encodeTile, type DocumentRecord, type TileAddress, type TileRecord } from './serial/records';
 import { readRegion, tileRect, tileX, tileY, type Tile, type TileMap } from './tiles/tile';
 import { TileEdit, type TileDelta } from './tiles/tile_edit';
-import { resample } from './tools/resample';
+import { resample, shrink } from './tools/resample';
 import { polygonMask } from './tools/shape_mask';
 import type { SelectArea } from './tools/tool';
 
@@ -397,17 +398,10 @@ export class DocumentEditor {
     const shape = id === undefined ? this.document.shape : aloneShape(this.document.shape, id);
     const rect = documentRect(shape);
     const scale = Math.min(1, maxSidePx / Math.max(rect.width, rect.height));
-    const pixels = compositePremultiplied(shape, rect, 'view');
-    const box = {
-      x: 0,
-      y: 0,
-      width: Math.max(1, Math.round(rect.width * scale)),
-      height: Math.max(1, Math.round(rect.height * scale)),
-    };
-    const matrix = { a: box.width / rect.width, b: 0, c: 0, d: box.height / rect.height, e: 0, f: 0 };
-    const small = resample({ rect, pixels }, matrix, box);
-    const data = unpremultiplyInPlace(small.pixels.slice());
-    return { width: box.width, height: box.height, data };
+    const width = Math.max(1, Math.round(rect.width * scale));
+    const height = Math.max(1, Math.round(rect.height * scale));
+    const pixels = shrink({ rect, pixels: compositePremultiplied(shape, rect, 'view') }, width, height);
+    return { width, height, data: unpremultiplyInPlace(pixels) };
   }
 
   /** Colour that shows at a point; undefined outside the document and where nothing is painted. */
@@ -465,9 +459,11 @@ export class DocumentEditor {
   /** Records a finished edit: shape as it is now to be, tiles as they are already. */
   protected commit(label: string, after: DocumentShape, tiles: readonly TileDelta[], mergeKey?: string): EditorUpdate {
     const before = this.document.shape;
-    if (before === after && tiles.length === 0) return this.update([], false);
-    this.history.push({ label, before, after, tiles, mergeKey });
-    return this.adopt(after, tiles);
+    // A step that changes nothing must not swallow a press of undo.
+    const shape = sameShape(before, after) ? before : after;
+    if (before === shape && tiles.length === 0) return this.update([], false);
+    this.history.push({ label, before, after: shape, tiles, mergeKey });
+    return this.adopt(shape, tiles);
   }
 
   /** Counts a visible change that is not committed yet. */

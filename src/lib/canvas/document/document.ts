@@ -7,7 +7,7 @@ import type { Rect } from '../geometry/rect';
 import { TileMap } from '../tiles/tile';
 import { checkLayerProps, createLayerProps, isRgb, type LayerProps } from './layer';
 import type { Rgb } from './pixels';
-import type { Selection } from './selection';
+import { sameSelection, type Selection } from './selection';
 
 export const MAX_SIDE_PX = 16384;
 /** 64 Mpx: 256 MiB for one full layer. */
@@ -110,4 +110,25 @@ export function layerById(shape: DocumentShape, id: string): Layer {
 
 export function documentRect(shape: Pick<DocumentShape, 'width' | 'height'>): Rect {
   return { x: 0, y: 0, width: shape.width, height: shape.height };
+}
+
+/** Whether two shapes look and behave the same: equal values over the same pixels. */
+export function sameShape(a: DocumentShape, b: DocumentShape): boolean {
+  if (a === b) return true;
+  const layersSame =
+    a.layers.length === b.layers.length &&
+    a.layers.every((layer, i) => {
+      const other = b.layers[i];
+      return (
+        other?.tiles === layer.tiles &&
+        (other.props === layer.props || JSON.stringify(other.props) === JSON.stringify(layer.props))
+      );
+    });
+  return (
+    layersSame &&
+    a.width === b.width &&
+    a.height === b.height &&
+    String(a.background) === String(b.background) &&
+    sameSelection(a.selection, b.selection)
+  );
 }

@@ -11,6 +11,7 @@ import { trimSelection } from './selection';
  */
 export function reframe(shape: DocumentShape, frame: Rect): DocumentShape {
   assertDocumentSize(frame.width, frame.height);
+  if (frame.x === 0 && frame.y === 0 && frame.width === shape.width && frame.height === shape.height) return shape;
   const bounds = { x: 0, y: 0, width: frame.width, height: frame.height };
   const moved = shape.selection && {
     rect: { ...shape.selection.rect, x: shape.selection.rect.x - frame.x, y: shape.selection.rect.y - frame.y },

@@ -17,6 +17,14 @@ export function selectionAt(selection: Selection, x: number, y: number): number 
   return mask[(y - rect.y) * rect.width + (x - rect.x)] as number;
 }
 
+export function sameSelection(a: Selection | undefined, b: Selection | undefined): boolean {
+  if (a === b) return true;
+  if (!a || !b) return false;
+  const { x, y, width, height } = a.rect;
+  const boxSame = x === b.rect.x && y === b.rect.y && width === b.rect.width && height === b.rect.height;
+  return boxSame && a.mask.every((value, i) => value === b.mask[i]);
+}
+
 /**
  * Combines two selections; undefined as `current` means "nothing selected yet", which limits no tool.
  * @returns undefined when nothing stays selected

@@ -135,13 +135,7 @@ export function restoreDocument(
   tiles: Iterable<TileRecord>,
   options: { readonly salvage: boolean } = { salvage: false },
 ): RestoredDocument {
-  if (record.format !== DOCUMENT_FORMAT || !Array.isArray(record.layers)) {
-    throw new AppError(
-      'canvas/corrupt-record',
-      `document record: format must be ${DOCUMENT_FORMAT}, got ${String(record.format)}; update the app.`,
-      { details: { format: record.format } },
-    );
-  }
+  assertRecord(record);
   const document = createDocument({
     id: record.id,
     width: record.width,
@@ -154,7 +148,7 @@ export function restoreDocument(
   const lost: TileAddress[] = [];
   record.layers.forEach((saved, i) => {
     const map = document.shape.layers[i]?.tiles;
-    if (!map || !Array.isArray(saved.tiles)) return;
+    if (!map) return;
     for (const [tx, ty, revision] of saved.tiles) {
       const address = { layerId: saved.props.id, tx, ty };
       const tile = readTile(record, records, { ...address, revision }, options.salvage);
@@ -164,6 +158,32 @@ export function restoreDocument(
     }
   });
   return { document, revision: record.revision, lost };
+}
+
+/** Shape of what comes from storage; values are checked where they are used. */
+function assertRecord(record: unknown): void {
+  const { format, layers } = (isObject(record) ? record : {}) as { format?: unknown; layers?: unknown };
+  if (format !== DOCUMENT_FORMAT) {
+    throw new AppError(
+      'canvas/corrupt-record',
+      `document record: format must be ${DOCUMENT_FORMAT}, got ${String(format)}; update the app.`,
+      { details: { format } },
+    );
+  }
+  const isLayer = (layer: unknown): boolean => {
+    if (!isObject(layer)) return false;
+    const { props, tiles } = layer as { props?: unknown; tiles?: unknown };
+    return isObject(props) && Array.isArray(tiles) && tiles.every((tile) => Array.isArray(tile));
+  };
+  if (Array.isArray(layers) && layers.every(isLayer)) return;
+  throw new AppError(
+    'canvas/corrupt-record',
+    'document record: must list layers with props and tiles; restore an older save.',
+  );
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 function readTile(

@@ -38,6 +38,29 @@ export function cut(source: Pixmap, rect: Rect): Pixmap {
   return { rect, pixels };
 }
 
+/** Reduction to a smaller size by box means, for thumbnails. Sizes at most those of the source. */
+export function shrink(source: Pixmap, width: number, height: number): Uint8Array<ArrayBuffer> {
+  const { rect, pixels } = source;
+  const out = new Uint8Array(width * height * 4);
+  const sums = new Float64Array(4);
+  for (let y = 0, o = 0; y < height; y++) {
+    const y0 = Math.floor((y * rect.height) / height);
+    const y1 = Math.max(y0 + 1, Math.floor(((y + 1) * rect.height) / height));
+    for (let x = 0; x < width; x++, o += 4) {
+      const x0 = Math.floor((x * rect.width) / width);
+      const x1 = Math.max(x0 + 1, Math.floor(((x + 1) * rect.width) / width));
+      sums.fill(0);
+      for (let sy = y0; sy < y1; sy++) {
+        for (let i = (sy * rect.width + x0) * 4, end = (sy * rect.width + x1) * 4; i < end; i++) {
+          sums[i & 3] = (sums[i & 3] as number) + (pixels[i] as number);
+        }
+      }
+      for (let c = 0; c < 4; c++) out[o + c] = (sums[c] as number) / ((x1 - x0) * (y1 - y0)) + 0.5;
+    }
+  }
+  return out;
+}
+
 interface Raster {
   readonly width: number;
   readonly height: number;
