@@ -1,0 +1,209 @@
+/** The WebGPU backend: compiles graphs into recorded dispatch lists, owns device, pool and tensors. */
+import { AppError } from '../../base/errors';
+import { elementCount } from '../../base/shape';
+import type { Graph } from '../../graph/ir';
+import type { WeightMap } from '../../graph/weights';
+import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, MemoryPlan, Program } from '../backend';
+import { checkHostTensor, checkLincomb, disposedError } from '../check_inputs';
+import { planArena } from './arena';
+import { ArenaCache } from './arena_cache';
+import { BufferPool } from './buffer_pool';
+import { GpuDevice, type DeviceOptions } from './device';
+import type { Engine } from './executor';
+import type { KernelSources } from './kernel_sources';
+import { LincombRunner } from './lincomb_runner';
+import { PipelineCache } from './pipelines';
+import { memoryPlan, WebgpuProgram } from './program';
+import { recordProgram, type RecordOptions } from './recorder';
+import { SubmitQueue } from './submit_queue';
+import { GpuTensor, ownTensor } from './tensor';
+import { plainTuning, type GemmTuning } from './tuning';
+import { WeightStore } from './weight_store';
+
+/** One dispatch should end within a frame or two on a slow device (about 1 TFLOP/s). */
+const DISPATCH_FLOPS = 3e10;
+
+export interface WebgpuOptions extends DeviceOptions {
+  readonly sources: KernelSources;
+  /** Choice of matrix kernels; default the plain one, see `tuneBackend`. */
+  readonly tuning?: GemmTuning;
+  /** Kernel calls longer than this are cut; for tests. */
+  readonly dispatchFlops?: number;
+}
+
+/** Exact memory of a graph on a device with these limits: weights as stored there, arena as planned. No device needed. */
+export function planWebgpu(
+  graph: Graph,
+  weights: WeightMap,
+  limits: { readonly maxBindingBytes: number; readonly maxBufferBytes: number },
+  tuning: GemmTuning = plainTuning,
+): MemoryPlan {
+  const options = { maxBindingBytes: limits.maxBindingBytes, dispatchFlops: DISPATCH_FLOPS, tuning };
+  const recorded = recordProgram(graph, weights, options);
+  return memoryPlan(recorded, planArena(recorded, limits.maxBufferBytes));
+}
+
+export class WebgpuBackend implements Backend {
+  readonly id = 'webgpu';
+  readonly label = 'WebGPU';
+  readonly engine: Engine;
+  readonly #options: WebgpuOptions;
+  readonly #lincomb: LincombRunner;
+  readonly #programs = new Set<WebgpuProgram>();
+  #tuning: GemmTuning;
+  #notes: Readonly<Record<string, string>> = {};
+  #disposed = false;
+
+  private constructor(gpu: GpuDevice, options: WebgpuOptions, lincomb: LincombRunner, engine: Engine) {
+    this.#options = options;
+    this.#tuning = options.tuning ?? plainTuning;
+    this.engine = engine;
+    this.#lincomb = lincomb;
+  }
+
+  /** @throws AppError 'backend/unavailable', 'backend/compile' */
+  static async create(options: WebgpuOptions): Promise<WebgpuBackend> {
+    const gpu = await GpuDevice.create(options);
+    try {
+      const pool = new BufferPool(gpu);
+      const engine: Engine = {
+        gpu,
+        pool,
+        pipelines: new PipelineCache(gpu, options.sources),
+        weights: new WeightStore(gpu, pool),
+        arenas: new ArenaCache(pool),
+        queue: new SubmitQueue(gpu),
+      };
+      return new WebgpuBackend(gpu, options, await LincombRunner.create(engine), engine);
+    } catch (error) {
+      gpu.destroy();
+      throw error;
+    }
+  }
+
+  get info(): Readonly<Record<string, string>> {
+    return { ...this.engine.gpu.info, pipelines: String(this.engine.pipelines.size), ...this.#notes };
+  }
+
+  /** Resolves with the error when the device is gone; the owner then makes a new backend. */
+  get lost(): Promise<AppError> {
+    return this.engine.gpu.lost;
+  }
+
+  /** Replaces the choice of kernels for programs compiled from now on. */
+  setTuning(tuning: GemmTuning, notes: Readonly<Record<string, string>>): void {
+    this.#tuning = tuning;
+    this.#notes = notes;
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw disposedError('webgpu backend');
+    this.engine.gpu.assertUsable();
+  }
+
+  #recordOptions(): RecordOptions {
+    return {
+      maxBindingBytes: this.engine.gpu.limits.maxBindingBytes,
+      dispatchFlops: this.#options.dispatchFlops ?? DISPATCH_FLOPS,
+      tuning: this.#tuning,
+    };
+  }
+
+  async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<Program> {
+    this.#alive();
+    const recorded = recordProgram(graph, weights, this.#recordOptions());
+    const program = await WebgpuProgram.create(this.engine, recorded, weights, options, (done) =>
+      this.#programs.delete(done),
+    );
+    if (this.#disposed) {
+      await program.dispose();
+      throw disposedError('webgpu backend');
+    }
+    this.#programs.add(program);
+    return program;
+  }
+
+  upload(tensor: HostTensor): DeviceTensor {
+    this.#alive();
+    checkHostTensor(tensor);
+    const { data, shape } = tensor;
+    const made = this.#tensor('upload', shape, data instanceof Int32Array ? 'i32' : 'f32', data);
+    this.engine.gpu.device.queue.writeBuffer(made.buffer, 0, data.buffer, data.byteOffset, data.byteLength);
+    return made;
+  }
+
+  #tensor(
+    label: string,
+    shape: readonly number[],
+    elementType: 'f32' | 'i32',
+    data?: Float32Array | Int32Array,
+  ): GpuTensor {
+    const { pool } = this.engine;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const pooled = pool.allocate(label, 4 * elementCount(shape), 'tensors', usage);
+    return new GpuTensor(pool, pooled, {
+      shape: [...shape],
+      elementType,
+      ...(data instanceof Int32Array ? { hostInts: data.slice() } : {}),
+    });
+  }
+
+  async download(tensor: DeviceTensor): Promise<HostTensor> {
+    this.#alive();
+    const { pool, gpu, queue } = this.engine;
+    const own = ownTensor(pool, tensor);
+    const bytes = 4 * elementCount(own.shape);
+    const source = own.buffer;
+    const staging = pool.allocate('download', bytes, 'staging', GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    try {
+      await pool.settle();
+      await queue.submit('download', 0, (encoder) => encoder.copyBufferToBuffer(source, 0, staging.buffer, 0, bytes));
+      await queue.drain();
+      await Promise.race([staging.buffer.mapAsync(GPUMapMode.READ), gpu.lost]);
+      gpu.assertUsable();
+      const copy = staging.buffer.getMappedRange(0, Math.max(4, bytes)).slice(0);
+      return { shape: own.shape, data: own.elementType === 'i32' ? new Int32Array(copy) : new Float32Array(copy) };
+    } catch (cause) {
+      gpu.assertUsable();
+      if (cause instanceof AppError) throw cause;
+      throw new AppError('backend/run', `webgpu: a tensor could not be read back (${String(cause)}).`, { cause });
+    } finally {
+      pool.free(staging);
+    }
+  }
+
+  lincomb(terms: readonly (readonly [number, DeviceTensor])[]): DeviceTensor {
+    this.#alive();
+    const shape = checkLincomb(terms);
+    const own = terms.map(([coefficient, tensor]) => [coefficient, ownTensor(this.engine.pool, tensor)] as const);
+    const result = this.#tensor('lincomb', shape, 'f32');
+    try {
+      this.#lincomb.run(own, result, elementCount(shape));
+      return result;
+    } catch (error) {
+      result.dispose();
+      throw error;
+    }
+  }
+
+  /** Arenas that no run holds are freed first: what is reported is what is needed. */
+  memory(): BackendMemory {
+    const { pool, arenas } = this.engine;
+    arenas.trim();
+    return {
+      weightsBytes: pool.bytes('weights'),
+      arenaBytes: pool.bytes('arena') + pool.bytes('staging'),
+      tensorBytes: pool.bytes('tensors'),
+    };
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await Promise.all([...this.#programs].map((program) => program.dispose()));
+    this.#lincomb.dispose();
+    this.engine.arenas.trim();
+    this.engine.pool.dispose();
+    this.engine.gpu.destroy();
+  }
+}

@@ -1,0 +1,43 @@
+/** Scaled dot-product attention. */
+import type { RecordOp } from './registry';
+
+function id(value: number | undefined): number {
+  return value ?? -1;
+}
+
+export const recordAttention: RecordOp<'attention'> = (ctx, node) => {
+  const [q, k, v, bias] = node.inputs;
+  const [n = 1, queries = 1, wide = 1] = ctx.value(id(q)).shape;
+  const keys = ctx.value(id(k)).shape[1] ?? 1;
+  const { heads, kvHeads, scale, causal } = node.attrs;
+  const width = wide / heads;
+  const [bn = 1, bh = 1, bq = 1] = bias === undefined ? [] : ctx.value(bias).shape;
+  const biasOperand = ctx.optional(bias);
+  const bindings = {
+    q: ctx.operand(id(q)),
+    k: ctx.operand(id(k)),
+    v: ctx.operand(id(v)),
+    bias: biasOperand,
+    y: ctx.result(),
+  };
+  const params = {
+    queries,
+    keys,
+    heads,
+    kvHeads,
+    width,
+    causal: causal ? 1 : 0,
+    hasBias: biasOperand ? 1 : 0,
+    biasN: bn === 1 ? 0 : bh * bq * keys,
+    biasH: bh === 1 ? 0 : bq * keys,
+    biasQ: bq === 1 ? 0 : keys,
+    scale,
+  };
+  const count = n * queries * heads * Math.ceil(width / 16);
+  ctx.call({
+    kernel: ['lib/index', 'attention_plain'],
+    bindings,
+    params: { ...params, count },
+    workgroups: Math.ceil(count / 64),
+  });
+};

@@ -1,0 +1,100 @@
+/**
+ * Weights on the device, shared by programs: a second resolution of one network loads nothing again. Counted by
+ * reference; freed with the last program that uses them.
+ */
+import type { ByteSource } from '../../base/byte_source';
+import type { NamedWeight } from '../../graph/weights';
+import type { BufferPool, PooledBuffer } from './buffer_pool';
+import type { GpuDevice } from './device';
+import type { PlannedWeight } from './plan_types';
+import { packPart } from './weights/pack_weight';
+
+/** Bytes written between waits for the device: bounds what the browser keeps in staging memory. */
+const WRITE_WINDOW_BYTES = 64 * 1024 * 1024;
+
+interface Entry {
+  users: number;
+  readonly buffers: PooledBuffer[];
+  ready: Promise<void>;
+}
+
+/** A claim on one weight; `release` exactly once. */
+export interface WeightLease {
+  readonly buffers: readonly PooledBuffer[];
+  release(): void;
+}
+
+export class WeightStore {
+  readonly #gpu: GpuDevice;
+  readonly #pool: BufferPool;
+  readonly #entries = new Map<string, Entry>();
+  readonly #sourceIds = new WeakMap<ByteSource, number>();
+  #nextSource = 0;
+  #written = 0;
+
+  constructor(gpu: GpuDevice, pool: BufferPool) {
+    this.#gpu = gpu;
+    this.#pool = pool;
+  }
+
+  /**
+   * The weight's buffers, loaded if nobody has them yet.
+   * @throws AppError 'file/…', 'quant/…', 'backend/out-of-memory', 'job/cancelled'; nothing is left allocated then
+   */
+  async acquire(planned: PlannedWeight, named: NamedWeight, signal?: AbortSignal): Promise<WeightLease> {
+    const key = this.#key(planned, named);
+    let entry = this.#entries.get(key);
+    const mine = entry === undefined;
+    if (entry) {
+      entry.users++;
+    } else {
+      entry = { users: 1, buffers: [], ready: Promise.resolve() };
+      this.#entries.set(key, entry);
+      entry.ready = this.#load(entry, planned, named, signal);
+    }
+    const held = entry;
+    const release = () => {
+      held.users--;
+      if (held.users > 0) return;
+      if (this.#entries.get(key) === held) this.#entries.delete(key);
+      for (const buffer of held.buffers) this.#pool.free(buffer);
+    };
+    try {
+      await held.ready;
+    } catch (error) {
+      // A failed load must not be found by the next program.
+      if (this.#entries.get(key) === held) this.#entries.delete(key);
+      release();
+      // Another program's load was cancelled or failed; this one asks for itself.
+      if (!mine && !signal?.aborted) return this.acquire(planned, named, signal);
+      throw error;
+    }
+    return { buffers: held.buffers, release };
+  }
+
+  async #load(entry: Entry, { plan, shape }: PlannedWeight, named: NamedWeight, signal?: AbortSignal): Promise<void> {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    for (const part of plan.parts) {
+      const pooled = this.#pool.allocate(`weight ${plan.name}`, part.bytes, 'weights', usage);
+      entry.buffers.push(pooled);
+      const write = async (offset: number, bytes: Uint8Array<ArrayBuffer>) => {
+        this.#gpu.device.queue.writeBuffer(pooled.buffer, offset, bytes);
+        this.#written += bytes.byteLength;
+        if (this.#written < WRITE_WINDOW_BYTES) return;
+        this.#written = 0;
+        await this.#gpu.idle();
+      };
+      await packPart(plan, part, named, shape, write, signal);
+    }
+  }
+
+  #key({ form, shape, plan }: PlannedWeight, { tensor, rows, transposed }: NamedWeight): string {
+    let source = this.#sourceIds.get(tensor.source);
+    if (source === undefined) {
+      source = this.#nextSource++;
+      this.#sourceIds.set(tensor.source, source);
+    }
+    const view = `${rows ? `${rows.start}+${rows.count}` : ''}${transposed ? 'T' : ''}${tensor.strides?.join(',') ?? ''}`;
+    return `${source} ${tensor.byteOffset} ${tensor.type} ${tensor.name} ${view} ${form} ${shape.join('x')} ${plan.storage.fragment}`;
+  }
+}
