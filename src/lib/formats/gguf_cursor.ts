@@ -65,9 +65,15 @@ export class GgufCursor {
     return this.view.getBigUint64(this.take(8, what), this.littleEndian);
   }
 
-  /** Length-prefixed UTF-8. @throws AppError 'file/string-length-overflow', 'file/bad-utf8' */
+  /**
+   * Length-prefixed UTF-8. Vocabularies have hundreds of thousands of strings: lengths are read without bigint.
+   * @throws AppError 'file/string-length-overflow', 'file/bad-utf8'
+   */
   string(what: string, maxBytes: number): string {
-    const length = this.u64(`the length of ${what}`);
+    const lengthAt = this.take(8, what);
+    const low = this.view.getUint32(lengthAt + (this.littleEndian ? 0 : 4), this.littleEndian);
+    const high = this.view.getUint32(lengthAt + (this.littleEndian ? 4 : 0), this.littleEndian);
+    const length = high * 2 ** 32 + low;
     const left = this.fileBytes - this.position;
     if (length > maxBytes || length > left) {
       throw fileError(
@@ -76,8 +82,20 @@ export class GgufCursor {
         `${what} has ${length} bytes; at most ${maxBytes} are read and ${left} are left in the file`,
       );
     }
-    const at = this.take(Number(length), what);
-    return utf8(this.where, what, this.bytes.subarray(at, at + Number(length)));
+    const at = this.take(length, what);
+    return this.shortAscii(at, length) ?? utf8(this.where, what, this.bytes.subarray(at, at + length));
+  }
+
+  /** Text of a few plain bytes; undefined when it is long or not ASCII. A decoder call costs more than a short loop. */
+  private shortAscii(at: number, length: number): string | undefined {
+    if (length > 32) return undefined;
+    let text = '';
+    for (let i = at; i < at + length; i++) {
+      const byte = this.bytes[i] ?? 0;
+      if (byte >= 128) return undefined;
+      text += String.fromCharCode(byte);
+    }
+    return text;
   }
 
   /** A metadata value of a given type number. */
@@ -117,7 +135,12 @@ export class GgufCursor {
     }
     this.arrayElements += Number(count);
     const items: MetadataValue[] = [];
-    for (let i = 0; i < count; i++) items.push(this.value(key, type, depth));
+    if (type === STRING_TYPE) {
+      const what = `a value of ${key}`;
+      for (let i = 0; i < count; i++) items.push(this.string(what, MAX_STRING_BYTES));
+    } else {
+      for (let i = 0; i < count; i++) items.push(this.value(key, type, depth));
+    }
     return items;
   }
 }

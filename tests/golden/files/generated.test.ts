@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
 import { singleFile } from '../../../src/lib/formats/file_set';
-import { filesFolder, FORMATS, loadIndex, openAs, type GeneratedCase } from './file_cases';
+import { filesFolder, FORMATS, loadIndex, openAs, stopwatch, type GeneratedCase } from './file_cases';
 
 const MIB = 1024 * 1024;
 
@@ -86,12 +86,12 @@ describe('generated files', () => {
       const bytes = build(c);
       expect(bytes, `no builder for the recipe "${c.recipe}"`).toBeDefined();
       if (!bytes) return;
-      const begin = performance.now();
+      const seconds = stopwatch();
       const outcome = await openAs(format, singleFile(memorySource(c.name, bytes))).then(
         () => 'accept',
         (error: unknown) => (error instanceof AppError ? error.code : `untyped: ${String(error)}`),
       );
-      expect((performance.now() - begin) / 1000).toBeLessThan(c.limit_seconds ?? 2);
+      expect(seconds()).toBeLessThan(c.limit_seconds ?? 2);
       if (c.expected === 'accept') expect(outcome).toBe('accept');
       else expect([c.error, ...(c.also_accepted ?? [])].map((name) => `file/${name ?? ''}`)).toContain(outcome);
     });

@@ -4,7 +4,7 @@ import { memorySource } from '../../../src/lib/base/byte_source';
 import { dequantizeTensor } from '../../../src/lib/quant/dequantize';
 import { packedBytes, quantTypeOfGgml } from '../../../src/lib/quant/registry';
 import type { StoredTensor } from '../../../src/lib/quant/tensor';
-import { firstDifference, nmse, quantCases, quantFolder, quantPath } from './golden_cases';
+import { firstDifference, nmse, quantCases, quantPath, skipWhenEmpty } from './golden_cases';
 import { floats, raw, readArrays } from './safetensors_arrays';
 
 interface GgmlCase {
@@ -20,8 +20,9 @@ interface GgmlCase {
 }
 
 describe('ggml types', () => {
-  if (!quantFolder) it.skip('no quant group in the golden folder');
-  for (const c of quantCases<GgmlCase>(['ggml'])) {
+  const cases = quantCases<GgmlCase>(['ggml']);
+  skipWhenEmpty(cases);
+  for (const c of cases) {
     const type = quantTypeOfGgml(c.type_id);
     const stored = (bytes: Uint8Array<ArrayBuffer>, shape: readonly number[]): StoredTensor => ({
       name: c.name,
@@ -50,8 +51,8 @@ describe('ggml types', () => {
         const tensor = stored(bytes, shape);
         expect(firstDifference(await dequantizeTensor(tensor), expected)).toBeUndefined();
         const rowElems = shape.slice(1).reduce((a, b) => a * b, 1);
-        const middle = await dequantizeTensor(tensor, { rowStart: 3, rowCount: 2 });
-        expect(firstDifference(middle, expected.slice(3 * rowElems, 5 * rowElems))).toBeUndefined();
+        const middle = await dequantizeTensor(tensor, { rowStart: 1, rowCount: 2 });
+        expect(firstDifference(middle, expected.slice(rowElems, 3 * rowElems))).toBeUndefined();
       }
     });
 
