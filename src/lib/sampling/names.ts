@@ -29,7 +29,7 @@ export const DEFAULT_SAMPLER: SamplerId = 'dpmpp_2m';
 export function resolveNames(samplerText: string | null | undefined, scheduleText?: string | null): ResolvedNames {
   const named = resolveSamplerName(samplerText ?? '');
   if (named.schedule !== undefined) return { ...named, schedule: named.schedule };
-  return { ...named, schedule: resolveSchedule(scheduleText ?? '') };
+  return { ...named, schedule: resolveScheduleName(scheduleText ?? '') };
 }
 
 /**
@@ -61,7 +61,7 @@ export function resolveSamplerName(
  * A schedule by label, alias or foreign id; empty means Automatic.
  * @throws AppError 'sampler/unknown'
  */
-export function resolveSchedule(text: string): ScheduleChoice {
+export function resolveScheduleName(text: string): ScheduleChoice {
   const wanted = normalise(text);
   if (wanted === '') return 'automatic';
   const schedule = scheduleNames().get(wanted);
