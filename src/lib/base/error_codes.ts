@@ -76,6 +76,7 @@ export const ERROR_CODES = [
   'graph/shape',
   'graph/unknown-op',
   'graph/unknown-weight',
+  'lora/shape',
   // backends
   'backend/unavailable',
   'backend/unsupported-op',

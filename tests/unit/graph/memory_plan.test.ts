@@ -54,7 +54,7 @@ function compare(graph: Graph): void {
     if (node.op === 'reshape') roots.set(node.output, roots.get(node.inputs[0]!) ?? node.inputs[0]!);
   }
   const root = (id: number) => roots.get(id) ?? id;
-  const all = [...placements].map(([id, placement]) => ({ id, ...placement, ...ranges.get(id)! }));
+  const all = [...placements].map(([id, placement]) => ({ ...placement, ...ranges.get(id)! }));
   for (const a of all) {
     for (const b of all) {
       const apart =
