@@ -7,12 +7,18 @@ import { findClip } from './clip/build';
 import type { FamilyId } from './family';
 import { declaredHints, hintsFor, readDeclared, type Declared } from './declared';
 import { findKlVae } from './kl_vae/build';
+import { findClipVision } from './clip_vision/clip_vision';
+import { findControlNet, type ControlNetConfig } from './controlnet/controlnet';
 import { findFlux1 } from './flux1/build';
 import { findFlux2 } from './flux2/flux2';
 import type { ConfigHints, HintTable, ModelPart, TextEncoderId } from './part';
 import { findQwen3 } from './qwen3/qwen3';
+import { findIpAdapter, type IpAdapterConfig } from './ip_adapter/ip_adapter';
 import { findSd3 } from './sd3/sd3';
+import { findT2iAdapter } from './t2i_adapter/t2i_adapter';
 import { findT5 } from './t5/t5';
+import { findRrdb } from './upscaler/rrdb';
+import { findSrvgg } from './upscaler/srvgg';
 import { findZImage } from './z_image/z_image';
 import { TensorView } from './tensor_view';
 import { findTinyVae } from './tiny_vae/build';
@@ -67,6 +73,37 @@ const CLIP_PREFIXES: readonly (readonly [string, TextEncoderId | undefined])[] =
   ['clip_g.transformer.', 'openclip-bigg'],
   ['', undefined],
 ];
+
+const ADAPTER_PREFIXES = ['control_model.', 'controlnet.', ''];
+
+/** Adapters and upscalers: files of one part. */
+function findAdapter(
+  view: TensorView,
+  file: string,
+  hint: (key: keyof HintTable) => ConfigHints,
+): ModelPart | undefined {
+  return (
+    findControlNet(view, file, hint('denoiser')) ??
+    findIpAdapter(view, file) ??
+    findT2iAdapter(view, file) ??
+    findClipVision(view, file, hint('clip-vision')) ??
+    findRrdb(view, file) ??
+    findSrvgg(view, file)
+  );
+}
+
+/** Family of the denoiser that an adapter is for, as far as context widths tell. */
+function adapterFamily({ config, role }: ModelPart): FamilyId | undefined {
+  if (role === 'controlnet') {
+    const { unet } = config as ControlNetConfig;
+    return unet.vectorWidth > 0 ? 'sdxl' : unet.linearProjection ? 'sd2' : 'sd1';
+  }
+  if (role === 'ip-adapter') {
+    const { contextWidth } = config as IpAdapterConfig;
+    return contextWidth === 2048 ? 'sdxl' : contextWidth === 1024 ? 'sd2' : 'sd1';
+  }
+  return role === 't2i-adapter' ? 'sd1' : undefined;
+}
 
 /** Family of a U-Net by its conditions. Widths of published models first, then structure for small ones. */
 export function unetFamilyId(config: UNetConfig, view: TensorView): FamilyId | undefined {
@@ -159,6 +196,11 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}, options: D
       find(view, index.name, hint(id)),
     );
     if (found) parts.push(found);
+  }
+  const adapter = denoiser ? undefined : first(ADAPTER_PREFIXES, all, (view) => findAdapter(view, index.name, hint));
+  if (adapter) {
+    parts.push(adapter);
+    family = adapterFamily(adapter);
   }
   const vae = first(VAE_PREFIXES, all, (view) => findKlVae(view, index.name) ?? findTinyVae(view, index.name));
   if (vae) parts.push(vae);

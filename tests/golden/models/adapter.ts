@@ -94,6 +94,8 @@ export function findPart(
 
 export interface Adapter {
   readonly id: string;
+  /** A case that names a file also runs on every other file of the same configuration. */
+  readonly everyFile?: boolean;
   /** Whether this kind of case is meant. */
   matches(family: GoldenFamily, goldenCase: GoldenCase, inputs: Tensors): boolean;
   /** Whether these files suffice. */

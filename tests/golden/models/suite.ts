@@ -26,9 +26,13 @@ export interface Outcome {
   readonly problems: readonly string[];
 }
 
-async function detectAll(family: GoldenFamily, hints: HintTable): Promise<Map<string, DetectedFile>> {
+async function detectAll(
+  family: GoldenFamily,
+  names: readonly string[],
+  hints: HintTable,
+): Promise<Map<string, DetectedFile>> {
   const files = new Map<string, DetectedFile>();
-  for (const file of family.files) {
+  for (const file of names) {
     // A diffusers folder tells by its name which text encoder it is.
     const folder = /^diffusers\/(text_encoder[_0-9]*)\//.exec(file)?.[1];
     const encoder = folder === undefined ? undefined : encoderIdOf(family.config[folder]);
@@ -74,6 +78,18 @@ function fileSets(names: readonly string[]): { label: string; names: readonly st
   ];
 }
 
+/** Files of other folders that a case names, read with their own folder's configuration. */
+async function neighbours(root: string, goldenCase: GoldenCase): Promise<DetectedFile[]> {
+  const found: DetectedFile[] = [];
+  for (const value of Object.values(goldenCase.params)) {
+    const path = typeof value === 'string' ? /^\.\.\/([^/]+)\/(.+\.safetensors)$/.exec(value) : null;
+    if (!path?.[1] || !path[2]) continue;
+    const other = await readFamily(root, path[1]);
+    found.push(detectFile(await indexOf(join(other.folder, path[2])), hintsOf(other.config)));
+  }
+  return found;
+}
+
 /** Every (case, files) pair of a family; cases without adapter or files come back as problems. */
 export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[]; problems: string[] }> {
   const family = await readFamily(root, name);
@@ -88,13 +104,26 @@ export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[];
     }
     const variant = goldenCase.params['config'];
     const hints = hintsOf(family.config, typeof variant === 'string' ? variant : undefined);
-    const files = await detectAll(family, hints);
     const named = goldenCase.weights ?? goldenCase.params['file'];
     if (family.files.length === 0) {
       jobs.push({ family, goldenCase, adapter, variant: 'no weights', files: [], hints });
       continue;
     }
-    const sets = fileSets(typeof named === 'string' ? [named] : family.files);
+    const names =
+      typeof named !== 'string'
+        ? family.files
+        : adapter.everyFile
+          ? [named, ...family.files.filter((f) => f !== named)]
+          : [named];
+    const files = await detectAll(family, names, hints);
+    const beside = await neighbours(root, goldenCase);
+    if (typeof named === 'string' && adapter.everyFile) {
+      // Other spellings of the same network: equal configuration, equal numbers.
+      const config = JSON.stringify(files.get(named)?.parts[0]?.config);
+      for (const [file, detected] of files)
+        if (JSON.stringify(detected.parts[0]?.config) !== config) files.delete(file);
+    }
+    const sets = fileSets([...files.keys()]);
     const usable = sets.filter((set) =>
       adapter.serves(
         set.names.flatMap((file) => files.get(file) ?? []),
@@ -109,7 +138,7 @@ export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[];
     const chosen = [...alone, ...together];
     if (chosen.length === 0) problems.push(`${goldenCase.name}: no files serve the adapter "${adapter.id}"`);
     for (const set of chosen) {
-      const detected = set.names.flatMap((file) => files.get(file) ?? []);
+      const detected = [...set.names.flatMap((file) => files.get(file) ?? []), ...beside];
       jobs.push({ family, goldenCase, adapter, variant: set.label, files: detected, hints });
     }
   }

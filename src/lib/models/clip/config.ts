@@ -20,12 +20,12 @@ export type ClipLayout = 'transformers' | 'transformers-bare' | 'open_clip';
 
 /** Which spelling the names have. `transformers-bare` lacks the `text_model.` level. */
 export function clipLayout(view: TensorView): ClipLayout | undefined {
-  if (view.has('text_model.embeddings.position_embedding.weight')) return 'transformers';
-  if (view.has('embeddings.position_embedding.weight') && view.has('embeddings.token_embedding.weight')) {
-    return 'transformers-bare';
-  }
-  if (view.has('positional_embedding') && view.has('transformer.resblocks.0.attn.in_proj_weight')) return 'open_clip';
-  return undefined;
+  const complete = (...names: readonly string[]) => names.every((name) => view.has(name));
+  const own = ['embeddings.position_embedding.weight', 'embeddings.token_embedding.weight', 'final_layer_norm.weight'];
+  if (complete(...own.map((name) => `text_model.${name}`))) return 'transformers';
+  if (complete(...own)) return 'transformers-bare';
+  const open = complete('positional_embedding', 'transformer.resblocks.0.attn.in_proj_weight', 'ln_final.weight');
+  return open ? 'open_clip' : undefined;
 }
 
 /**

@@ -54,6 +54,8 @@ export function* t5Layers({ layers }: Pick<T5Config, 'layers'>): Generator<Layer
 export function findT5(view: TensorView, file: string): ModelPart<T5Config> | undefined {
   const llama = view.has('enc.blk.0.attn_q.weight');
   if (!llama && !view.has('encoder.block.0.layer.0.SelfAttention.q.weight')) return undefined;
+  // Some files show only a few blocks of an encoder; without the last norm there is nothing to run.
+  if (!view.has(llama ? 'enc.output_norm.weight' : 'encoder.final_layer_norm.weight')) return undefined;
   const layout = llama ? 'llama.cpp' : 'transformers';
   const layer = (i: number) => (llama ? `enc.blk.${i}` : `encoder.block.${i}`);
   const q = llama ? 'attn_q.weight' : 'layer.0.SelfAttention.q.weight';

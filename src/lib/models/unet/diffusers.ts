@@ -24,6 +24,11 @@ function readLevels(view: TensorView, half: 'down' | 'up', seen: (attention: str
  * @returns undefined when the view is no U-Net in this layout
  */
 export function readDiffusersUNet(view: TensorView, hints?: ConfigHints): UNetConfig | undefined {
+  return view.has('conv_out.weight') ? readDiffusersEncoder(view, hints) : undefined;
+}
+
+/** The same without asking for an output: also a ControlNet. */
+export function readDiffusersEncoder(view: TensorView, hints?: ConfigHints): UNetConfig | undefined {
   if (!view.has('conv_in.weight') || !view.has('down_blocks.0.resnets.0.time_emb_proj.weight')) return undefined;
   let firstAttention: string | undefined;
   const seen = (attention: string) => {

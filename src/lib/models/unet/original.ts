@@ -17,6 +17,11 @@ function blockAt(view: TensorView, at: string): UNetBlock | undefined {
  * @returns undefined when the view is no U-Net in this layout
  */
 export function readOriginalUNet(view: TensorView, hints?: ConfigHints): UNetConfig | undefined {
+  return view.has('out.2.weight') ? readOriginalEncoder(view, hints) : undefined;
+}
+
+/** The same without asking for an output: also a ControlNet, which is the encoder half of a U-Net. */
+export function readOriginalEncoder(view: TensorView, hints?: ConfigHints): UNetConfig | undefined {
   if (!view.has('input_blocks.0.0.weight') || !view.has('time_embed.0.weight')) return undefined;
   const down: UNetLevel[] = [];
   let blocks: UNetBlock[] = [];

@@ -1,5 +1,13 @@
 /** Every kind of golden model case. The first adapter that matches runs the case. */
 import type { Adapter } from '../adapter';
+import {
+  clipVisionAdapter,
+  controlledUNetAdapter,
+  controlNetAdapter,
+  ipAdapter,
+  t2iAdapter,
+  upscalerAdapter,
+} from './control';
 import { conventionsAdapter } from './conventions';
 import { qwenAdapter, t5Adapter } from './language';
 import { sdPipelineAdapter } from './sd_pipeline';
@@ -9,6 +17,12 @@ import { unetAdapter } from './unet';
 import { klAdapter, tinyAdapter } from './vae';
 
 export const ADAPTERS: readonly Adapter[] = [
+  controlNetAdapter,
+  controlledUNetAdapter,
+  t2iAdapter,
+  ipAdapter,
+  clipVisionAdapter,
+  upscalerAdapter,
   sdPipelineAdapter,
   sdxlContextAdapter,
   clipAdapter,

@@ -1,0 +1,82 @@
+/** T2I-Adapter (full) for Stable Diffusion 1 and 2. Source: Mou et al. 2023; TencentARC/T2I-Adapter `adapter.py` (Apache-2.0). */
+import { GraphBuilder } from '../../graph/builder';
+import type { Value } from '../../graph/ir';
+import { weightResolver } from '../../graph/weights';
+import { mapWeights, type LayerNames } from '../names';
+import type { BuiltGraph, ModelPart } from '../part';
+import type { TensorView } from '../tensor_view';
+
+export interface T2iAdapterConfig {
+  /** Output channels of each level, finest first. */
+  readonly levels: readonly number[];
+  readonly blocksPerLevel: number;
+  /** Channels of the folded picture. */
+  readonly inChannels: number;
+  readonly stem: number;
+}
+
+/** Published adapters have two blocks a level; flat indices do not tell. */
+const BLOCKS_PER_LEVEL = 2;
+
+/** Every layer: canonical (diffusers) ↔ original (flat index). */
+export function* t2iLayers({ levels, blocksPerLevel }: T2iAdapterConfig): Generator<LayerNames> {
+  const pair = (canonical: string, original: string): LayerNames => ({
+    canonical,
+    places: { original: { layer: original } },
+  });
+  yield pair('adapter.conv_in', 'conv_in');
+  for (const i of levels.keys()) {
+    yield pair(`adapter.body.${i}.in_conv`, `body.${i * blocksPerLevel}.in_conv`);
+    for (let j = 0; j < blocksPerLevel; j += 1) {
+      for (const name of ['block1', 'block2']) {
+        yield pair(`adapter.body.${i}.resnets.${j}.${name}`, `body.${i * blocksPerLevel + j}.${name}`);
+      }
+    }
+  }
+}
+
+/** The adapter in a view, or undefined. */
+export function findT2iAdapter(view: TensorView, file: string): ModelPart<T2iAdapterConfig> | undefined {
+  const original = view.has('body.0.block1.weight') && view.has('conv_in.weight');
+  if (!original && !view.has('adapter.body.0.resnets.0.block1.weight')) return undefined;
+  const per = original ? BLOCKS_PER_LEVEL : view.count((j) => `adapter.body.0.resnets.${j}.block1.weight`);
+  const first = (i: number) =>
+    original ? `body.${i * per}.block1.weight` : `adapter.body.${i}.resnets.0.block1.weight`;
+  const stem = original ? 'conv_in.weight' : 'adapter.conv_in.weight';
+  const config: T2iAdapterConfig = {
+    levels: Array.from({ length: view.count(first) }, (_, i) => view.size(first(i), 0)),
+    blocksPerLevel: per,
+    inChannels: view.size(stem, 1),
+    stem: view.size(stem, 0),
+  };
+  const layout = original ? 'original' : 'diffusers';
+  const weights = mapWeights(t2iLayers(config), view, layout);
+  return { role: 't2i-adapter', architecture: 't2i-adapter', layout, prefix: view.prefix, config, weights, file };
+}
+
+function residualBlock(g: GraphBuilder, x: Value, out: number): Value {
+  const h = g.conv2d(x, 'block1', { out, kernel: 3, activation: 'relu' });
+  return g.add(x, g.conv2d(h, 'block2', { out, kernel: 1 }));
+}
+
+/**
+ * Graph: `hint` image [N, C, 8h, 8w] 0..1 (3 channels; 1 for sketch models) → `feature_0`, …, one per U-Net level.
+ * @param spec latent cells
+ */
+export function buildT2iAdapter(
+  part: ModelPart<T2iAdapterConfig>,
+  { batch, height, width }: { batch: number; height: number; width: number },
+): BuiltGraph {
+  const { levels, blocksPerLevel, inChannels, stem } = part.config;
+  const g = GraphBuilder.create('t2i-adapter', weightResolver(part.weights));
+  const hint = g.input('hint', [batch, inChannels / 64, height * 8, width * 8], { layout: 'image' });
+  let h = g.conv2d(g.pixelUnshuffle(hint, 8, 'cyx'), 'adapter.conv_in', { out: stem, kernel: 3 });
+  for (const [i, channels] of levels.entries()) {
+    const level = g.at(`adapter.body.${i}`);
+    if (i > 0) h = g.averagePool(h, 2);
+    if (h.shape[1] !== channels) h = level.conv2d(h, 'in_conv', { out: channels, kernel: 1 });
+    for (let j = 0; j < blocksPerLevel; j += 1) h = residualBlock(level.at(`resnets.${j}`), h, channels);
+    g.output(`feature_${i}`, h);
+  }
+  return { graph: g.finish(), weights: part.weights };
+}
