@@ -4,6 +4,7 @@
  */
 import { throwIfAborted } from '../../base/abort';
 import type { Graph } from '../../graph/ir';
+import { optimize } from '../../graph/passes/optimize';
 import type { WeightMap } from '../../graph/weights';
 import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, Program } from '../backend';
 import { checkHostTensor, disposedError } from '../check_inputs';
@@ -76,7 +77,8 @@ class OnnxBackend implements Backend {
     throwIfAborted(options.signal);
     const { runtime, optimization = 'disabled', prepack } = this.#options;
     const emitOptions = this.#emitOptions(graph);
-    const emitted = emitOnnx(graph, weights, emitOptions);
+    const fused = optimize(graph);
+    const emitted = emitOnnx(fused, weights, emitOptions);
     const session = await openSession(
       runtime,
       `${this.id}: ${graph.name}`,
@@ -90,7 +92,7 @@ class OnnxBackend implements Backend {
       this.#alive();
       throwIfAborted(options.signal);
     }
-    const plan = memoryPlan(graph, emitted.weightsBytes, emitOptions.maxScoreBytes);
+    const plan = memoryPlan(fused, emitted.weightsBytes, emitOptions.maxScoreBytes);
     const program = new OnnxProgram(this.id, graph, plan, session, this.#tensors, (done) =>
       this.#programs.delete(done),
     );

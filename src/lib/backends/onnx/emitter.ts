@@ -58,7 +58,7 @@ class GraphEmitter implements Emitter {
   #scope = '';
   readonly #tensors = new Map<ValueId, TensorName>();
   readonly #names = new Set<string>();
-  readonly #constants = new Map<string, TensorName>();
+  readonly #constants = new Map<string, readonly { name: TensorName; bytes: Uint8Array }[]>();
   readonly #placed = new Map<string, { shard: number; offset: number }>();
   readonly #identity = new Map<object, number>();
 
@@ -97,11 +97,18 @@ class GraphEmitter implements Emitter {
     return valueOf(this.graph, id);
   }
 
+  /** Equal nodes are one node: masks and views of one value are wanted by every layer. */
+  readonly #known = new Map<string, TensorName>();
+
   #append(domain: string, opType: string, inputs: readonly string[], attrs: OnnxNode['attrs'], output?: string) {
+    const key = JSON.stringify([domain, opType, inputs, attrs]);
+    const known = output === undefined ? this.#known.get(key) : undefined;
+    if (known !== undefined) return known;
     const name = this.#unique(`${this.#scope}/${opType}`);
     const result = output ?? this.#unique(`${name}_out`);
     this.nodes.push({ name, opType, domain, inputs, outputs: [result], attrs });
     this.origins.set(name, this.#current);
+    if (output === undefined) this.#known.set(key, result);
     return result;
   }
 
@@ -120,13 +127,13 @@ class GraphEmitter implements Emitter {
   }
 
   #constant(type: OnnxType, bytes: Uint8Array, shape: readonly number[]): TensorName {
-    // Tables are rarely equal; only small constants are worth comparing.
-    const key = bytes.length <= 4096 ? `${type} ${shape.join('x')} ${bytes.join()}` : '';
-    const known = key === '' ? undefined : this.#constants.get(key);
-    if (known !== undefined) return known;
+    const key = `${type} ${shape.join('x')} ${fingerprint(bytes)}`;
+    const alike = this.#constants.get(key) ?? [];
+    const known = alike.find((other) => other.bytes.every((byte, i) => byte === bytes[i]));
+    if (known) return known.name;
     const name = this.#unique(`const_${this.initializers.length}`);
     this.initializers.push({ name, type, shape, data: { kind: 'inline', bytes } });
-    if (key !== '') this.#constants.set(key, name);
+    this.#constants.set(key, [...alike, { name, bytes }]);
     return name;
   }
 
@@ -199,20 +206,22 @@ class GraphEmitter implements Emitter {
 
   /** What a reshaped tensor is a view of: chains start again at the root. */
   readonly #views = new Map<TensorName, { root: TensorName; rootShape: readonly number[] }>();
-  readonly #reshapes = new Map<string, TensorName>();
+  readonly #reshapedLeaves = new Map<string, TensorName>();
 
   reshape(x: TensorName, from: readonly number[], to: readonly number[]): TensorName {
     const { root, rootShape } = this.#views.get(x) ?? { root: x, rootShape: from };
     if (sameShape(rootShape, to)) return root;
-    const key = `${root} ${to.join('x')}`;
-    let view = this.#reshapes.get(key);
-    if (view === undefined) {
-      const leaf = this.#leaves.get(root);
-      view = leaf ? this.#leaf({ ...leaf, shape: to }) : this.add('Reshape', [root, this.ints(to)]);
-      this.#reshapes.set(key, view);
-      this.#views.set(view, { root, rootShape });
-    }
+    const leaf = this.#leaves.get(root);
+    const view = leaf ? this.#reshapedLeaf(root, leaf, to) : this.add('Reshape', [root, this.ints(to)]);
+    this.#views.set(view, { root, rootShape });
     return view;
+  }
+
+  #reshapedLeaf(root: TensorName, leaf: Value, shape: readonly number[]): TensorName {
+    const key = `${root} ${shape.join('x')}`;
+    const name = this.#reshapedLeaves.get(key) ?? this.#leaf({ ...leaf, shape });
+    this.#reshapedLeaves.set(key, name);
+    return name;
   }
 
   /** Weights by their first tensor name, to declare them again with another shape. */
@@ -246,6 +255,13 @@ const blobName = (location: string, shard: number) => `${location}.${shard}.bin`
 
 function bytesOf(data: Float32Array | Int32Array | BigInt64Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** FNV-1a over 32 bits, to find constants that may be equal. Source: Fowler, Noll, Vo. */
+function fingerprint(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
 }
 
 /** Which nodes the outputs need; passes may leave others behind. */

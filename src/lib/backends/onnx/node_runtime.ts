@@ -1,5 +1,6 @@
 /** onnxruntime-node's CPU library, an optional package: the command line and the companion prefer it to WASM. */
 import { availableParallelism } from 'node:os';
+import type * as OrtNode from 'onnxruntime-node';
 import { AppError } from '../../base/errors';
 import { ortOptions, wrapSession } from './ort_session';
 import type { OnnxRuntime } from './runtime';
@@ -14,7 +15,7 @@ export interface NodeRuntimeOptions {
  * @throws AppError 'backend/unavailable' when the package is not installed or does not load on this system
  */
 export async function nodeRuntime({ threads = availableParallelism() }: NodeRuntimeOptions = {}): Promise<OnnxRuntime> {
-  let ort: typeof import('onnxruntime-node');
+  let ort: typeof OrtNode;
   try {
     ort = await import('onnxruntime-node');
   } catch (cause) {

@@ -9,7 +9,7 @@ type TensorClass = new (type: Tensor.Type, data: Tensor.DataType, dims: readonly
 export function ortOptions(options: SessionOptions): InferenceSession.SessionOptions {
   return {
     graphOptimizationLevel: options.optimization,
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
     ...(options.prepack ? {} : { extra: { session: { disable_prepacking: '1' } } }),
     ...(options.profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
   };
@@ -54,11 +54,10 @@ export function wrapSession(session: InferenceSession, TensorOf: TensorClass): O
       const results = await session.run(tensors);
       const outputs: Record<string, OnnxTensor> = {};
       for (const [name, value] of Object.entries(results)) {
-        const tensor = value as Tensor;
         outputs[name] = {
-          type: tensor.type as OnnxElementType,
-          shape: tensor.dims,
-          data: tensor.data as OnnxTensor['data'],
+          type: value.type as OnnxElementType,
+          shape: value.dims,
+          data: value.data as OnnxTensor['data'],
         };
       }
       return outputs;

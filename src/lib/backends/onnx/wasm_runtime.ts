@@ -2,6 +2,7 @@
  * onnxruntime-web's CPU build: SIMD always, threads where the page is cross-origin isolated. Loaded on first use.
  * In Node it runs one thread (its worker start-up fetches a `file:` URL and fails).
  */
+import type * as OrtWeb from 'onnxruntime-web/wasm';
 import { AppError } from '../../base/errors';
 import { ortOptions, wrapSession } from './ort_session';
 import type { OnnxRuntime } from './runtime';
@@ -58,7 +59,7 @@ function threadCount(): { threads: number; reason?: string } {
 
 async function start(): Promise<OnnxRuntime> {
   const { threads, reason } = threadCount();
-  let ort: typeof import('onnxruntime-web/wasm');
+  let ort: typeof OrtWeb;
   try {
     ort = await import('onnxruntime-web/wasm');
   } catch (cause) {

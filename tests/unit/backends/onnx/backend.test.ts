@@ -59,6 +59,21 @@ describe('emitOnnx', () => {
     );
   });
 
+  it('writes equal constants and equal nodes once', () => {
+    const { graph, weights } = randomCase('layers', (g) => {
+      let x = g.input('x', [1, 77, 8]);
+      for (let layer = 0; layer < 3; layer++) {
+        const h = g.at(layer).linear(x, 'q', { out: 8, bias: false });
+        x = g.attention(h, h, h, { heads: 2, causal: true });
+      }
+      return { y: x };
+    });
+    const { model } = emitOnnx(graph, weights, EMIT);
+    const maskBytes = 77 * 77 * 4;
+    expect(model.length).toBeGreaterThan(maskBytes);
+    expect(model.length).toBeLessThan(2 * maskBytes);
+  });
+
   it('names a weight that the map lacks', () => {
     expect(() => emitOnnx(linear().graph, new Map(), EMIT)).toThrowError(
       expect.objectContaining({ code: 'graph/unknown-weight' }),
@@ -84,6 +99,19 @@ describe('runtimeError', () => {
 describe.each(RUNTIMES)('onnx $id', (runtime) => {
   it('runs a model without weights', async () => {
     expect(await nmseToReference(backendOn(runtime), noWeights)).toBeLessThan(1e-12);
+  });
+
+  it('gives zeros for rows that see nothing, as the reference does', async () => {
+    const graphCase = randomCase('masked', (g) => {
+      const x = g.input('x', [1, 3, 8]);
+      return { y: g.attention(x, x, x, { heads: 2, bias: g.input('bias', [1, 1, 3, 3]) }) };
+    });
+    const hidden = -Infinity;
+    const data = Float32Array.from([0, hidden, 1, hidden, hidden, hidden, 0, 1, hidden]);
+    const masked = { ...graphCase, inputs: { ...graphCase.inputs, bias: { shape: [1, 1, 3, 3], data } } };
+    expect(await nmseToReference(backendOn(runtime), masked)).toBeLessThan(1e-10);
+    const { y } = await runOnce(backendOn(runtime), masked);
+    expect(y!.data.subarray(8, 16).every((value) => value === 0)).toBe(true);
   });
 
   it('gives sessions that are created at once their own weights', async () => {
