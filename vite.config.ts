@@ -1,5 +1,5 @@
 import { sveltekit } from '@sveltejs/kit/vite';
-import { defaultClientConditions, defineConfig } from 'vite';
+import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
 
 /** Cross-origin isolation: SharedArrayBuffer (WASM threads) and precise timers need both headers. */
 export const isolationHeaders = {
@@ -7,9 +7,33 @@ export const isolationHeaders = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
+const workerFiles = new Set<string>();
+
+/** Files of the worker bundles: Kit's list for the service worker has their entries only. */
+const collectWorkerFiles = (): Plugin => ({
+  name: 'sketchforge-collect-worker-files',
+  generateBundle(_options, bundle) {
+    for (const name of Object.keys(bundle)) workerFiles.add(name);
+  },
+});
+
+/** Writes that list where the service worker finds it. */
+const writeWorkerFiles = (): Plugin => ({
+  name: 'sketchforge-write-worker-files',
+  apply: 'build',
+  generateBundle() {
+    if (this.environment.name !== 'client') return;
+    this.emitFile({
+      type: 'asset',
+      fileName: '_app/worker-files.json',
+      source: JSON.stringify([...workerFiles].sort()),
+    });
+  },
+});
+
 export default defineConfig({
-  plugins: [sveltekit()],
-  worker: { format: 'es' },
+  plugins: [sveltekit(), writeWorkerFiles()],
+  worker: { format: 'es', plugins: () => [collectWorkerFiles()] },
   server: { headers: isolationHeaders, fs: { allow: ['workers', 'wgsl', 'static'] } },
   preview: { headers: isolationHeaders },
   build: { target: 'es2023' },

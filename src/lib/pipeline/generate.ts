@@ -144,7 +144,7 @@ async function denoiseBatch(
     model,
     sampling,
     sampler: settings.sampler,
-    samplerOptions: request.samplerOptions ?? {},
+    samplerOptions: settings.samplerOptions,
     sigmas: run.sigmas,
     conditions: run.conditions,
     cfgScale: request.cfgScale,

@@ -3,7 +3,8 @@ import { AppError } from '../base/errors';
 import type { DetectedModel } from '../models/family';
 import type { GenerateRequest } from '../rpc/engine';
 import { getSampler } from '../sampling/registry';
-import { resolveSamplerName, resolveScheduleName } from '../sampling/names';
+import { resolveNames } from '../sampling/names';
+import type { GivenOptions } from '../sampling/options';
 import type { SamplerDef } from '../sampling/sampler';
 import type { ScheduleChoice } from '../sampling/schedule_registry';
 
@@ -21,6 +22,8 @@ export interface JobSettings {
   readonly request: GenerateRequest;
   readonly sampler: SamplerDef;
   readonly schedule: ScheduleChoice;
+  /** The user's, completed by what the sampler's name implies. */
+  readonly samplerOptions: GivenOptions;
   /** Of the first picture; picture i uses seed + i. */
   readonly seed: number;
   readonly notices: readonly string[];
@@ -62,14 +65,14 @@ export function jobSettings(request: GenerateRequest, model: DetectedModel, rand
   if (request.init && !(request.init.strength >= 0 && request.init.strength <= 1)) {
     throw invalid('denoising strength', 'a number in 0..1', request.init.strength);
   }
-  const named = resolveSamplerName(request.sampler);
-  const schedule = resolveScheduleName(request.schedule === '' ? (named.schedule ?? 'automatic') : request.schedule);
+  const named = resolveNames(request.sampler, request.schedule);
   return {
     request,
     sampler: getSampler(named.sampler),
-    schedule: schedule.schedule,
+    schedule: named.schedule,
+    samplerOptions: { ...named.options, ...request.samplerOptions },
     seed: request.seed === -1 ? randomSeed() : request.seed,
-    notices: [...named.notices, ...schedule.notices],
+    notices: named.notice === undefined ? [] : [named.notice],
   };
 }
 

@@ -59,7 +59,8 @@ export async function sampleBatch(options: SampleBatchOptions): Promise<SampledB
   const ops = deviceLatentOps(backend);
   const x = backend.upload(start);
   let call = options.firstCall ?? 0;
-  let last: HostTensor | undefined;
+  // A copy of the last estimate, on the device: an interrupted job shows it, and nothing is read back per step.
+  let last: DeviceTensor | undefined;
   try {
     const latent = await runSampler<DeviceTensor>(options.sampler, x, options.sigmas, {
       ops,
@@ -76,27 +77,23 @@ export async function sampleBatch(options: SampleBatchOptions): Promise<SampledB
       },
       noise: (sigma, sigmaNext) => backend.upload({ shape: start.shape, data: options.noise(sigma, sigmaNext) }),
       async onStep({ i, denoised }) {
+        last?.dispose();
+        last = backend.lincomb([[1, denoised]]);
         await options.onStep({ i, denoised });
-        // Kept only when it is about to be needed: a read-back per step would stall a GPU.
-        if (signal?.aborted && wantsPartialResult(signal)) last = await backend.download(denoised);
       },
     });
     const latents = await backend.download(latent);
     if (latent !== x) latent.dispose();
     return { latents, interrupted: false };
   } catch (error) {
-    if (last && error instanceof AppError && error.code === 'job/cancelled')
-      return { latents: last, interrupted: true };
+    const interrupted = error instanceof AppError && error.code === 'job/cancelled';
+    if (last && interrupted) return { latents: await backend.download(last), interrupted: true };
     throw error;
   } finally {
+    last?.dispose();
     x.dispose();
     denoiser.releaseInputs();
   }
-}
-
-/** An interrupted job shows what it has; a superseded one is of no interest any more. */
-function wantsPartialResult(signal: AbortSignal): boolean {
-  return !(signal.reason instanceof AppError && signal.reason.code === 'job/superseded');
 }
 
 /** Remaining time from the steps so far; the first step counts little because it compiles and warms up. */

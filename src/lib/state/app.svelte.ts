@@ -6,9 +6,11 @@ import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GenerationState } from './generation.svelte';
 import { I18n } from './i18n.svelte';
 import { Preferences } from './preferences.svelte';
+import { Updates } from './updates.svelte';
 
 export class AppState {
   readonly i18n = new I18n();
+  readonly updates = new Updates();
   readonly engine: EngineState;
   readonly generation: GenerationState;
   readonly preferences: Preferences;

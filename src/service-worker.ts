@@ -1,0 +1,95 @@
+/// <reference types="@sveltejs/kit" />
+/// <reference no-default-lib="true"/>
+/// <reference lib="esnext" />
+/// <reference lib="webworker" />
+/**
+ * Makes the app work offline after the first visit, gives isolation headers on hosts that send none, and brings
+ * updates without breaking what runs: a new version waits until the page says so, and the previous version's files
+ * stay cached beside it. Model weights are not its business: they live in IndexedDB.
+ */
+import { base, build, files, prerendered, version } from '$service-worker';
+
+const worker = globalThis as unknown as ServiceWorkerGlobalScope;
+const CACHE = `app-${version}`;
+/** Weights are kept by the model store; a second copy would cost the user's disk. */
+const isWeights = (path: string) => /\/models\/.*\.(safetensors|gguf)$/.test(path);
+const PRECACHE = [`${base}/`, ...build, ...prerendered, ...files].filter(
+  (path) => !isWeights(path) && !path.endsWith('/_headers'),
+);
+
+/** Engine, runtime and codec files of the workers: fetched by workers before this one is in charge. */
+async function workerFiles(): Promise<string[]> {
+  const response = await fetch(`${base}/_app/worker-files.json`, { cache: 'no-cache' });
+  const names = response.ok ? ((await response.json()) as string[]) : [];
+  return names.map((name) => `${base}/${name}`);
+}
+
+worker.addEventListener('install', (event) => {
+  event.waitUntil(
+    caches.open(CACHE).then(async (cache) => {
+      // One by one, so that a file already there from a cut-off first attempt is not fetched again.
+      for (const path of new Set([...PRECACHE, ...(await workerFiles())])) {
+        if (!(await cache.match(path))) await cache.add(new Request(path, { cache: 'reload' }));
+      }
+    }),
+  );
+});
+
+worker.addEventListener('activate', (event) => {
+  event.waitUntil(
+    (async () => {
+      // The newest two versions stay: a tab that still runs the old one can load its lazy parts.
+      const old = (await caches.keys()).filter((name) => name.startsWith('app-') && name !== CACHE);
+      for (const name of old.slice(0, -1)) await caches.delete(name);
+      await worker.clients.claim();
+    })(),
+  );
+});
+
+worker.addEventListener('message', (event) => {
+  if (event.data === 'apply-update') void worker.skipWaiting();
+});
+
+worker.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  const ranged = request.headers.has('range');
+  if (request.method !== 'GET' || url.origin !== worker.location.origin || ranged || isWeights(url.pathname)) return;
+  event.respondWith(answer(request, url));
+});
+
+async function answer(request: Request, url: URL): Promise<Response> {
+  const path = request.mode === 'navigate' ? undefined : url.pathname;
+  const immutable = url.pathname.includes('/immutable/');
+  if (path !== undefined) {
+    const cached = await caches.match(path, { ignoreSearch: true });
+    if (cached && (immutable || PRECACHE.includes(path))) return isolated(cached);
+  }
+  try {
+    const response = await fetch(request);
+    if (response.ok && response.status === 200 && immutable) {
+      const copy = response.clone();
+      void caches.open(CACHE).then((cache) => cache.put(url.pathname, copy));
+    }
+    return isolated(response);
+  } catch (error) {
+    // Offline: every route is the same shell, which finds its way by the address.
+    const cached =
+      (await caches.match(url.pathname, { ignoreSearch: true })) ?? (await caches.match(`${url.pathname}.html`));
+    const shell = request.mode === 'navigate' ? (cached ?? (await caches.match(`${base}/`))) : cached;
+    if (shell) return isolated(shell);
+    throw error;
+  }
+}
+
+/** Adds the isolation headers where the host does not send them (static hosts without header files). */
+function isolated(response: Response): Response {
+  if (response.type === 'opaque' || response.headers.has('Cross-Origin-Embedder-Policy')) return response;
+  const headers = new Headers(response.headers);
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+  const { status, statusText } = response;
+  const empty = status === 204 || status === 304;
+  return new Response(empty ? undefined : response.body, { status, statusText, headers });
+}

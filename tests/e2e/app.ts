@@ -1,0 +1,90 @@
+/** The built app on a server of its own, and the few things every test does with it. */
+import { test as base, expect, type Locator, type Page } from '@playwright/test';
+import { join, resolve } from 'node:path';
+import { serveApp } from '../tools/serve.mjs';
+
+export const buildDir = resolve(import.meta.dirname, '../../build');
+export const goldenModelsDir = join(resolve(import.meta.dirname, '../../..'), 'shared/golden/models');
+
+interface Fixtures {
+  readonly appUrl: string;
+  readonly app: AppPage;
+}
+
+/** The page as a user sees it; controls are found by their names. */
+export class AppPage {
+  readonly page: Page;
+  readonly url: string;
+
+  constructor(page: Page, url: string) {
+    this.page = page;
+    this.url = url;
+  }
+
+  async open(path = ''): Promise<void> {
+    await this.page.goto(this.url + path);
+    await this.ready();
+  }
+
+  /** The engine has its model: Generate can be pressed. */
+  async ready(): Promise<void> {
+    await expect(this.generateButton).toBeEnabled();
+  }
+
+  get prompt(): Locator {
+    return this.page.getByLabel('Prompt', { exact: true });
+  }
+
+  get generateButton(): Locator {
+    return this.page.getByRole('button', { name: 'Generate', exact: true });
+  }
+
+  get picture(): Locator {
+    return this.page.locator('.frame img');
+  }
+
+  /** Generates and waits for the end. */
+  async generate(settings: { prompt: string; seed: number; steps: number }): Promise<void> {
+    await this.prompt.fill(settings.prompt);
+    await this.page.locator('#seed').fill(String(settings.seed));
+    await this.page.locator('#steps').fill(String(settings.steps));
+    await this.page.locator('#steps').press('Tab');
+    const before = (await this.picture.count()) > 0 ? await this.picture.getAttribute('src') : null;
+    await this.generateButton.click();
+    await expect(this.page.getByRole('button', { name: 'Stop' })).toBeVisible();
+    await expect(this.generateButton).toBeVisible();
+    await expect(this.picture).toBeVisible();
+    expect(await this.picture.getAttribute('src')).not.toBe(before);
+  }
+
+  /** Bytes of the picture that Save hands out. */
+  async save(): Promise<Buffer> {
+    const [download] = await Promise.all([
+      this.page.waitForEvent('download'),
+      this.page.getByRole('button', { name: 'Save', exact: true }).click(),
+    ]);
+    const chunks: Buffer[] = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  }
+}
+
+export const test = base.extend<Fixtures, { server: { url: string } }>({
+  server: [
+    async ({}, use) => {
+      const server = await serveApp({ folder: buildDir, port: 4300 });
+      await use(server);
+      server.close();
+    },
+    { scope: 'worker' },
+  ],
+  appUrl: async ({ server }, use) => use(server.url),
+  app: async ({ page, appUrl }, use) => {
+    const problems: string[] = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    await use(new AppPage(page, appUrl));
+    expect(problems, 'errors thrown on the page').toEqual([]);
+  },
+});
+
+export { expect };
