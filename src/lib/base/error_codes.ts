@@ -65,7 +65,6 @@ export const ERROR_CODES = [
   'file/unsafe-pickle',
   'file/unsupported-version',
   'file/zip-bomb',
-  'file/unsupported',
   'file/no-tensors',
   // quant
   'quant/unknown-type',
