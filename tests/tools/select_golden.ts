@@ -178,8 +178,115 @@ const selectFiles: SelectGroup = (from, to) => {
   write(to, 'mutations.json', JSON.stringify({ ...mutations, files }));
 };
 
+type SamplingCase = Record<string, unknown> & { readonly kind: string };
+
+/** Steps of the runs that are kept: enough for every multistep start, small arrays. */
+const SAMPLING_STEPS = 5;
+const SCHEDULE_STEPS = 8;
+const NOISE_DRAWS = 40;
+
+/** One run per sampler, one list per schedule and model, one case per rule; the arrays they name and no others. */
+const selectSampling: SelectGroup = (from, to) => {
+  const field = (c: SamplingCase, name: string) => String(c[name] ?? '');
+  const runs = (steps: number) => (cases: SamplingCase[]) =>
+    firstOfEach(
+      cases.filter((c) => !('error' in c) && (c['steps'] === steps || c['schedule'] === 'range only')).reverse(),
+      (c) => `${c.kind} ${field(c, 'mode')} ${field(c, 'sampler')}`,
+    );
+  const perRule = (cases: SamplingCase[]) =>
+    firstOfEach(
+      cases,
+      (c) => `${c.kind} ${['mode', 'prediction', 'label', 'dtype', 'threads'].map((k) => field(c, k)).join(' ')}`,
+    );
+  const perSchedule = (cases: SamplingCase[]) =>
+    firstOfEach(
+      cases.filter(
+        (c) =>
+          !('error' in c) && (c['steps'] === undefined || c['steps'] === SCHEDULE_STEPS || c.kind === 'schedule_range'),
+      ),
+      (c) =>
+        `${c.kind} ${['model', 'schedule', 'sampler', 'rho', 'mu', 't', 'sigma', 'seq_len'].map((k) => field(c, k)).join(' ')}`,
+    );
+  const rules: Readonly<Record<string, (cases: SamplingCase[]) => SamplingCase[]>> = {
+    'samplers-ve-kdiffusion': runs(SAMPLING_STEPS),
+    'samplers-ve-forge': runs(SAMPLING_STEPS),
+    'samplers-ve-comfy': runs(SAMPLING_STEPS),
+    'samplers-flow': runs(SAMPLING_STEPS),
+    'samplers-timestep': runs(SAMPLING_STEPS),
+    'samplers-brownian': runs(2),
+    schedules: perSchedule,
+    rng: perRule,
+    guidance: perRule,
+    img2img: perRule,
+    preview: (cases) => cases,
+    noise: (cases) => cases,
+  };
+  for (const [name, rule] of Object.entries(rules)) {
+    const index = readJson<{ cases: SamplingCase[] }>(join(from, `${name}.json`));
+    // The float32 run of the library and its diagnostics are optional to the tests.
+    const dropped = {
+      final_f32: undefined,
+      source: undefined,
+      checks: undefined,
+      note: undefined,
+      function: undefined,
+    };
+    const cases = rule(index.cases).map((c) => ({ ...c, ...dropped }));
+    const text = JSON.stringify([{ ...index, cases: [] }, cases]);
+    const always = /^(in|conv)\/|^latent$|^start$|^bank$/;
+    const rows = (key: string) => (key === 'bank' ? NOISE_DRAWS : Infinity);
+    cutSafetensors(join(from, `${name}.safetensors`), join(to, `${name}.safetensors`), (key) =>
+      always.test(key) || text.includes(JSON.stringify(key)) ? rows(key) : undefined,
+    );
+    write(to, `${name}.json`, indexText({ ...index, checks: undefined, count: cases.length, cases }, ['cases']));
+  }
+};
+
+interface TextFile {
+  readonly cases: readonly { readonly file?: string; readonly fields?: unknown; readonly [field: string]: unknown }[];
+}
+
+/** Files of the text group that run without third-party data, and how many of their cases are left out: 2 keeps every second. */
+const TEXT_FILES: Readonly<Record<string, number>> = {
+  'tokenizers/clip.json': 2,
+  'tokenizers/chunks_clip.json': 1,
+  'tokenizers/chunks_comfy.json': 3,
+  'prompts/attention.json': 1,
+  'prompts/schedule.json': 2,
+  'prompts/and.json': 1,
+  'prompts/extra_networks.json': 1,
+  'prompts/comments.json': 1,
+  'prompts/styles.json': 1,
+  'prompts/comfy_weights.json': 1,
+  'prompts/emphasis.json': 1,
+  'prompts/pipeline.json': 1,
+  'prompts/wildcards.json': 1,
+  'infotext/parse.json': 2,
+  'infotext/quote.json': 1,
+  'infotext/carriers.json': 1,
+};
+
+/** Prompt language, infotext and CLIP ids; every n-th case of the long files. Pictures were made for the golden set. */
+const selectText: SelectGroup = (from, to) => {
+  for (const [file, step] of Object.entries(TEXT_FILES)) {
+    const data = readJson<TextFile>(join(from, file));
+    // What other readers said is long and no test uses it.
+    const cases = data.cases
+      .filter((_, i) => i % step === 0)
+      .map((c) => ({ ...c, other_libraries: undefined, original_reads: undefined, sd_parsers: undefined }));
+    for (const c of cases) if (c.file !== undefined) copy(from, to, join(dirname(file), 'images', c.file));
+    write(to, file, indexText({ ...data, cases }, ['cases']));
+  }
+  copy(from, to, 'prompts/emphasis.safetensors');
+};
+
 /** Adding a group = one function and one line. */
-const GROUPS: Readonly<Record<string, SelectGroup>> = { quant: selectQuant, files: selectFiles };
+const GROUPS: Readonly<Record<string, SelectGroup>> = {
+  quant: selectQuant,
+  files: selectFiles,
+  sampling: selectSampling,
+  text: selectText,
+};
 
 const [from, ...wanted] = process.argv.slice(2);
 if (from === undefined || from === '--help') {

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../../src/lib/base/errors';
+import { betaPpf } from '../../../src/lib/sampling/beta_ppf';
+import { img2imgSigmas, img2imgSteps } from '../../../src/lib/sampling/img2img/steps';
+import { discreteModel, flowModel, fluxMu } from '../../../src/lib/sampling/model_sampling';
+import { resolveNames } from '../../../src/lib/sampling/names';
+import { getSampler } from '../../../src/lib/sampling/registry';
+import { computeSigmas, schedules } from '../../../src/lib/sampling/schedule_registry';
+
+const euler = getSampler('euler');
+const models = {
+  sd: discreteModel(),
+  sdxl: discreteModel({ family: 'sdxl', prediction: 'v', zeroTerminalSnr: true }),
+  sd3: flowModel({ shift: { kind: 'linear', shift: 3 } }),
+  flux: flowModel({ shift: { kind: 'exponential', mu: fluxMu(4096) }, levels: 10_000, multiplier: 1 }),
+};
+
+function code(run: () => unknown): string {
+  try {
+    run();
+    return 'no error';
+  } catch (error) {
+    return error instanceof AppError ? error.code : `not an AppError: ${String(error)}`;
+  }
+}
+
+describe('every schedule', () => {
+  for (const [name, model] of Object.entries(models)) {
+    for (const schedule of schedules) {
+      it(`${schedule.id} on ${name} descends and stays finite for any number of steps`, () => {
+        for (const steps of [1, 2, 3, 7, 20, 33, 150, 1000]) {
+          const sigmas = computeSigmas({ sampler: euler, schedule: schedule.id, steps, model });
+          expect(sigmas.length).toBeGreaterThan(1);
+          sigmas.forEach((s, i) => {
+            expect(Number.isFinite(s) && s >= 0, `${steps} steps, level ${i}: ${s}`).toBe(true);
+            if (i > 0)
+              expect(s, `${steps} steps, level ${i}`).toBeLessThanOrEqual((sigmas[i - 1] as number) * (1 + 1e-12));
+          });
+        }
+      });
+    }
+  }
+});
+
+describe('bad input', () => {
+  it('refuses impossible numbers of steps', () => {
+    for (const steps of [0, -1, 1.5, NaN, Infinity, 1001]) {
+      expect(code(() => computeSigmas({ sampler: euler, schedule: 'karras', steps, model: models.sd }))).toBe(
+        'argument/invalid',
+      );
+    }
+  });
+
+  it('takes sigma 0 as the model range and refuses an upside-down range', () => {
+    const base = { sampler: euler, schedule: 'karras', steps: 5, model: models.sd } as const;
+    expect(computeSigmas({ ...base, sigmaMin: 0, sigmaMax: 0 })).toEqual(computeSigmas(base));
+    expect(code(() => computeSigmas({ ...base, sigmaMin: 5, sigmaMax: 1 }))).toBe('argument/invalid');
+    expect(code(() => computeSigmas({ ...base, sigmaMin: -1 }))).toBe('argument/invalid');
+    expect(code(() => computeSigmas({ ...base, rho: -3 }))).toBe('argument/invalid');
+  });
+
+  it('samples nothing at strength 0 and everything at strength 1', () => {
+    const sigmas = computeSigmas({ sampler: euler, schedule: 'karras', steps: 20, model: models.sd });
+    expect(img2imgSigmas(sigmas, img2imgSteps('plain', 20, 0))).toEqual([]);
+    expect(img2imgSigmas(sigmas, img2imgSteps('plain', 20, 1))).toEqual(sigmas);
+    expect(img2imgSigmas(sigmas, img2imgSteps('plain', 20, 0.5)).length - 1).toBe(11);
+    for (const strength of [-0.1, 1.1, NaN])
+      expect(code(() => img2imgSteps('plain', 20, strength))).toBe('argument/invalid');
+  });
+
+  it('refuses shifts, betas and shapes that make no model', () => {
+    expect(code(() => flowModel({ shift: { kind: 'linear', shift: 0 } }))).toBe('argument/invalid');
+    expect(code(() => discreteModel({ betaStart: 0 }))).toBe('argument/invalid');
+    expect(code(() => betaPpf(0.5, 0, 1))).toBe('argument/invalid');
+  });
+
+  it('suggests the nearest name for an unknown one', () => {
+    expect(code(() => resolveNames('Eulr a'))).toBe('sampler/unknown');
+    expect(() => resolveNames('Eulr a')).toThrow(/Euler a/);
+    expect(() => resolveNames('Euler', 'Karas')).toThrow(/Karras/);
+    expect(code(() => resolveNames('x'.repeat(1e6)))).toBe('sampler/unknown');
+    expect(resolveNames('k_dpmpp_2m_ka')).toMatchObject({ sampler: 'dpmpp_2m', schedule: 'karras' });
+    expect(resolveNames('Undefined')).toMatchObject({ sampler: 'euler', schedule: 'simple' });
+  });
+});
+
+describe('betaPpf', () => {
+  it('inverts known distributions', () => {
+    for (const p of [0, 1e-6, 0.1, 0.5, 0.9, 1]) {
+      expect(betaPpf(p, 1, 1)).toBeCloseTo(p, 12);
+      expect(betaPpf(p, 2, 1)).toBeCloseTo(Math.sqrt(p), 12);
+      // Arcsine distribution.
+      expect(betaPpf(p, 0.5, 0.5)).toBeCloseTo(Math.sin((Math.PI * p) / 2) ** 2, 10);
+    }
+  });
+});
