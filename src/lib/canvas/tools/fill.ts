@@ -151,7 +151,10 @@ function nearestOpen(
   return undefined;
 }
 
-/** Grows a mask by `r` four-neighbour steps, staying inside `within` when given. */
+/**
+ * Grows a mask by `r` steps. Inside `within` diagonal steps count too, as the erosion that it undoes took squares; a
+ * diagonal needs an open pixel beside it, so thin slanted outlines hold.
+ */
 function growMask(
   mask: Uint8Array<ArrayBuffer>,
   width: number,
@@ -164,11 +167,13 @@ function growMask(
   for (let step = 0; step < r; step++) {
     const next: number[] = [];
     for (const i of front) {
-      forNeighbours(i, width, height, (n) => {
+      const take = (n: number): void => {
         if (mask[n] || (within && !within[n])) return;
         mask[n] = 255;
         next.push(n);
-      });
+      };
+      forNeighbours(i, width, height, take);
+      if (within) forDiagonals(i, width, height, (n, a, b) => (within[a] || within[b] ? take(n) : undefined));
     }
     front = next;
   }
@@ -181,4 +186,19 @@ function forNeighbours(i: number, width: number, height: number, visit: (index: 
   if (x < width - 1) visit(i + 1);
   if (i >= width) visit(i - width);
   if (i < width * (height - 1)) visit(i + width);
+}
+
+/** Visits diagonal neighbours with the two pixels that lie beside the step. */
+function forDiagonals(
+  i: number,
+  width: number,
+  height: number,
+  visit: (index: number, besideX: number, besideY: number) => void,
+): void {
+  const x = i % width;
+  for (const dy of [-width, width]) {
+    if (i + dy < 0 || i + dy >= width * height) continue;
+    if (x > 0) visit(i + dy - 1, i - 1, i + dy);
+    if (x < width - 1) visit(i + dy + 1, i + 1, i + dy);
+  }
 }

@@ -22,7 +22,7 @@ type Row = readonly [
   t: number,
   x: number,
   y: number,
-  extra?: Partial<PointerInput>,
+  extra?: Partial<PointerInput> | undefined,
 ];
 
 function event([type, pointerType, pointerId, t, x, y, extra]: Row): PointerInput {
