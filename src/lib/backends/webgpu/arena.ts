@@ -32,8 +32,10 @@ interface Item {
 export function planArena(
   plan: Pick<ProgramPlan, 'buffers' | 'dispatches' | 'graph'>,
   maxBufferBytes: number,
+  guardBytes = 0,
 ): ArenaPlan {
   const items = liveItems(plan);
+  if (guardBytes > 0) return guardedArena(items, guardBytes);
   const placements = new Map<BufferId, Placement>();
   const arenas: { readonly placed: { item: Item; offset: number }[]; bytes: number }[] = [];
   for (const item of [...items].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
@@ -62,6 +64,19 @@ export function planArena(
     bytes: sizes.reduce((a, b) => a + b, 0),
     naiveBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
   };
+}
+
+/** Every temporary on its own, with untouched bytes between; for tests. */
+function guardedArena(items: readonly Item[], guardBytes: number): ArenaPlan {
+  const placements = new Map<BufferId, Placement>();
+  let offset = 0;
+  for (const { id, bytes } of items) {
+    offset = alignUp(offset + guardBytes, OFFSET_ALIGNMENT);
+    placements.set(id, { arena: 0, offset });
+    offset += bytes;
+  }
+  const size = items.length === 0 ? 0 : alignUp(offset + guardBytes, 4);
+  return { placements, sizes: size === 0 ? [] : [size], bytes: size, naiveBytes: size };
 }
 
 /** Lowest aligned offset where an item fits beside those alive at the same time. */

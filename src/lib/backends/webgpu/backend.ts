@@ -1,9 +1,9 @@
 /** The WebGPU backend: compiles graphs into recorded dispatch lists, owns device, pool and tensors. */
-import { AppError } from '../../base/errors';
+import type { AppError } from '../../base/errors';
 import { elementCount } from '../../base/shape';
 import type { Graph } from '../../graph/ir';
 import type { WeightMap } from '../../graph/weights';
-import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, MemoryPlan, Program } from '../backend';
+import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, MemoryPlan } from '../backend';
 import { checkHostTensor, checkLincomb, disposedError } from '../check_inputs';
 import { planArena } from './arena';
 import { ArenaCache } from './arena_cache';
@@ -14,6 +14,7 @@ import type { KernelSources } from './kernel_sources';
 import { LincombRunner } from './lincomb_runner';
 import { PipelineCache } from './pipelines';
 import { memoryPlan, WebgpuProgram } from './program';
+import { readBuffer } from './read_buffer';
 import { recordProgram, type RecordOptions } from './recorder';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
@@ -29,6 +30,8 @@ export interface WebgpuOptions extends DeviceOptions {
   readonly tuning?: GemmTuning;
   /** Kernel calls longer than this are cut; for tests. */
   readonly dispatchFlops?: number;
+  /** Bytes of sentinels around outputs and temporaries, which then reuse nothing; for tests. */
+  readonly guardBytes?: number;
 }
 
 /** Exact memory of a graph on a device with these limits: weights as stored there, arena as planned. No device needed. */
@@ -73,6 +76,7 @@ export class WebgpuBackend implements Backend {
         weights: new WeightStore(gpu, pool),
         arenas: new ArenaCache(pool),
         queue: new SubmitQueue(gpu),
+        guardBytes: options.guardBytes ?? 0,
       };
       return new WebgpuBackend(gpu, options, await LincombRunner.create(engine), engine);
     } catch (error) {
@@ -109,7 +113,7 @@ export class WebgpuBackend implements Backend {
     };
   }
 
-  async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<Program> {
+  async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<WebgpuProgram> {
     this.#alive();
     const recorded = recordProgram(graph, weights, this.#recordOptions());
     const program = await WebgpuProgram.create(this.engine, recorded, weights, options, (done) =>
@@ -150,26 +154,9 @@ export class WebgpuBackend implements Backend {
 
   async download(tensor: DeviceTensor): Promise<HostTensor> {
     this.#alive();
-    const { pool, gpu, queue } = this.engine;
-    const own = ownTensor(pool, tensor);
-    const bytes = 4 * elementCount(own.shape);
-    const source = own.buffer;
-    const staging = pool.allocate('download', bytes, 'staging', GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
-    try {
-      await pool.settle();
-      await queue.submit('download', 0, (encoder) => encoder.copyBufferToBuffer(source, 0, staging.buffer, 0, bytes));
-      await queue.drain();
-      await Promise.race([staging.buffer.mapAsync(GPUMapMode.READ), gpu.lost]);
-      gpu.assertUsable();
-      const copy = staging.buffer.getMappedRange(0, Math.max(4, bytes)).slice(0);
-      return { shape: own.shape, data: own.elementType === 'i32' ? new Int32Array(copy) : new Float32Array(copy) };
-    } catch (cause) {
-      gpu.assertUsable();
-      if (cause instanceof AppError) throw cause;
-      throw new AppError('backend/run', `webgpu: a tensor could not be read back (${String(cause)}).`, { cause });
-    } finally {
-      pool.free(staging);
-    }
+    const own = ownTensor(this.engine.pool, tensor);
+    const copy = await readBuffer(this.engine, own.buffer, own.byteOffset, 4 * elementCount(own.shape));
+    return { shape: own.shape, data: own.elementType === 'i32' ? new Int32Array(copy) : new Float32Array(copy) };
   }
 
   lincomb(terms: readonly (readonly [number, DeviceTensor])[]): DeviceTensor {

@@ -13,6 +13,8 @@ export interface Engine {
   readonly weights: WeightStore;
   readonly arenas: ArenaCache;
   readonly queue: SubmitQueue;
+  /** Bytes of sentinels around what kernels write; 0 outside tests. */
+  readonly guardBytes: number;
 }
 
 /** Groups of a linear grid over x and y; kernels guard against the surplus. */

@@ -46,13 +46,17 @@ export class LincombRunner {
       operand(tensors.length),
       count,
     );
-    const buffers = [...tensors.map((tensor) => tensor.buffer), result.buffer];
+    const ranges = [...tensors, result].map(({ buffer, byteOffset: offset }) => ({
+      buffer,
+      offset,
+      size: 4 * count,
+    }));
     const { device, limits } = this.#engine.gpu;
     const encoder = device.createCommandEncoder({ label: 'lincomb' });
     const pass = encoder.beginComputePass({ label: 'lincomb' });
     for (const call of calls) {
       pass.setPipeline(this.#pipeline.pipeline);
-      pass.setBindGroup(0, this.#bindGroup(call, buffers));
+      pass.setBindGroup(0, this.#bindGroup(call, ranges));
       pass.setBindGroup(1, this.#paramsGroup(), [this.#writeParams(call)]);
       pass.dispatchWorkgroups(...gridOf(call.workgroups, limits.groupsPerAxis));
     }
@@ -66,7 +70,7 @@ export class LincombRunner {
     this.#dummy = undefined;
   }
 
-  #bindGroup(call: KernelCall, buffers: readonly GPUBuffer[]): GPUBindGroup {
+  #bindGroup(call: KernelCall, ranges: readonly GPUBufferBinding[]): GPUBindGroup {
     const { kernel, layout } = this.#pipeline;
     const usage = GPUBufferUsage.STORAGE;
     this.#dummy ??= this.#engine.pool.allocate('lincomb dummy', 256 * 8, 'fixed', usage);
@@ -76,8 +80,8 @@ export class LincombRunner {
       layout,
       entries: kernel.bindings.map(({ name, binding }) => {
         const operand = call.bindings[name];
-        const buffer = operand && buffers[operand.buffer];
-        return { binding, resource: buffer ? { buffer } : { buffer: dummy, offset: 256 * binding, size: 256 } };
+        const range = operand && ranges[operand.buffer];
+        return { binding, resource: range ?? { buffer: dummy, offset: 256 * binding, size: 256 } };
       }),
     });
   }

@@ -1,12 +1,14 @@
 /** A recorded program on a device: bind groups, runs, profiles. Order and contents of the work are fixed by the plan. */
 import { throwIfAborted } from '../../base/abort';
 import { AppError } from '../../base/errors';
+import { elementCount } from '../../base/shape';
 import { valueOf } from '../../graph/ir';
 import type { CompileOptions, DeviceTensor, MemoryPlan, OpTiming, Program, RunOptions } from '../backend';
 import { disposedError, matchInputs } from '../check_inputs';
 import type { WeightMap } from '../../graph/weights';
 import { planArena, type ArenaPlan } from './arena';
 import type { Arena } from './arena_cache';
+import { fillWithSentinels, findOverwritten } from './guards';
 import { bufferBytes } from './buffer_pool';
 import { gridOf, PARAMS_STRIDE, type Engine } from './executor';
 import type { Pipeline } from './pipelines';
@@ -38,8 +40,8 @@ export function memoryPlan(plan: ProgramPlan, arena: ArenaPlan): MemoryPlan {
 /** What one run binds besides the residents. */
 interface RunBuffers {
   readonly arena: Arena;
-  readonly inputs: ReadonlyMap<string, GPUBuffer>;
-  readonly outputs: ReadonlyMap<string, GPUBuffer>;
+  readonly inputs: ReadonlyMap<string, Range>;
+  readonly outputs: ReadonlyMap<string, Range>;
 }
 
 export class WebgpuProgram implements Program {
@@ -54,6 +56,7 @@ export class WebgpuProgram implements Program {
   /** Bind groups without inputs and outputs are the same in every run on one arena. */
   #groupsArena: Arena | undefined;
   readonly #groups = new Map<number, GPUBindGroup>();
+  #guardedArena: Arena | undefined;
 
   private constructor(
     engine: Engine,
@@ -87,7 +90,7 @@ export class WebgpuProgram implements Program {
     options: CompileOptions,
     onDispose: (program: WebgpuProgram) => void,
   ): Promise<WebgpuProgram> {
-    const arenaPlan = planArena(recorded, engine.gpu.limits.maxBufferBytes);
+    const arenaPlan = planArena(recorded, engine.gpu.limits.maxBufferBytes, engine.guardBytes);
     const pipelines = await Promise.all(
       recorded.dispatches.map(({ kernel, overrides }) => engine.pipelines.get(kernel, overrides)),
     );
@@ -133,6 +136,30 @@ export class WebgpuProgram implements Program {
     return timings;
   }
 
+  /**
+   * With guards: a text when the last run wrote outside its tensors. Call it right after the run.
+   * @param outputs what that run returned
+   */
+  async findOverwritten(outputs: Readonly<Record<string, DeviceTensor>>): Promise<string | undefined> {
+    const label = this.graph.name;
+    const arena = this.#guardedArena?.buffers[0]?.buffer;
+    if (arena) {
+      const ranges = [...this.#arenaPlan.placements].map(([id, { offset }]) => ({
+        offset,
+        bytes: this.#recorded.buffers[id]?.bytes ?? 0,
+      }));
+      const found = await findOverwritten(this.#engine, `${label} temporaries`, arena, ranges);
+      if (found !== undefined) return found;
+    }
+    for (const [name, tensor] of Object.entries(outputs)) {
+      const { buffer, offset } = rangeOf(ownTensor(this.#engine.pool, tensor));
+      const ranges = [{ offset, bytes: 4 * elementCount(tensor.shape) }];
+      const found = await findOverwritten(this.#engine, `${label} output "${name}"`, buffer, ranges);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   dispose(): Promise<void> {
     this.#residents?.dispose();
     this.#residents = undefined;
@@ -165,8 +192,16 @@ export class WebgpuProgram implements Program {
       }
       arena = arenas.lease(this.graph.name, this.#arenaPlan.sizes);
       await pool.settle();
-      const outputBuffers = new Map(Object.entries(outputs).map(([name, { buffer }]) => [name, buffer]));
-      await work({ arena, inputs, outputs: outputBuffers });
+      const outputRanges = new Map(Object.entries(outputs).map(([name, tensor]) => [name, rangeOf(tensor)]));
+      if (this.#engine.guardBytes > 0) {
+        const written = [
+          ...arena.buffers.map(({ buffer }) => buffer),
+          ...[...outputRanges.values()].map(({ buffer }) => buffer),
+        ];
+        for (const buffer of written) fillWithSentinels(this.#engine, buffer);
+        this.#guardedArena = arena;
+      }
+      await work({ arena, inputs, outputs: outputRanges });
       // Not while this run was under way: the program may have been disposed meanwhile, its buffers are gone then.
       if (!this.#residents) throw disposedError(`program ${this.graph.name}`);
       for (const copy of owned.splice(0, copies)) copy.dispose();
@@ -180,16 +215,18 @@ export class WebgpuProgram implements Program {
 
   #tensor(label: string, shape: readonly number[], elementType: 'f32' | 'i32'): GpuTensor {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const bytes = 4 * shape.reduce((a, b) => a * b, 1);
+    const { guardBytes } = this.#engine;
+    const bytes = 4 * shape.reduce((a, b) => a * b, 1) + 2 * guardBytes;
     return new GpuTensor(this.#engine.pool, this.#engine.pool.allocate(label, bytes, 'tensors', usage), {
       shape,
       elementType,
+      byteOffset: guardBytes,
     });
   }
 
   /** Buffers by input name. A tensor given twice is copied, since one buffer cannot be bound writable twice. */
-  #inputs(given: Readonly<Record<string, DeviceTensor>>, owned: GpuTensor[]): Map<string, GPUBuffer> {
-    const buffers = new Map<string, GPUBuffer>();
+  #inputs(given: Readonly<Record<string, DeviceTensor>>, owned: GpuTensor[]): Map<string, Range> {
+    const ranges = new Map<string, Range>();
     const seen = new Set<GPUBuffer>();
     for (const [name, tensor] of matchInputs(this.graph, given)) {
       const own = ownTensor(this.#engine.pool, tensor);
@@ -204,19 +241,21 @@ export class WebgpuProgram implements Program {
         );
       }
       this.#checkIds(name, own);
-      let { buffer } = own;
-      if (seen.has(buffer)) {
+      let range = rangeOf(own);
+      if (seen.has(range.buffer)) {
         const copy = this.#tensor(`input ${name}`, own.shape, own.elementType);
         owned.push(copy);
+        const target = rangeOf(copy);
+        const bytes = 4 * elementCount(own.shape);
         const encoder = this.#engine.gpu.device.createCommandEncoder({ label: `copy of ${name}` });
-        encoder.copyBufferToBuffer(buffer, 0, copy.buffer, 0, copy.buffer.size);
+        encoder.copyBufferToBuffer(range.buffer, range.offset, target.buffer, target.offset, bytes);
         this.#engine.gpu.device.queue.submit([encoder.finish()]);
-        buffer = copy.buffer;
+        range = target;
       }
-      seen.add(buffer);
-      buffers.set(name, buffer);
+      seen.add(range.buffer);
+      ranges.set(name, range);
     }
-    return buffers;
+    return ranges;
   }
 
   #checkIds(name: string, { hostInts }: GpuTensor): void {
@@ -266,7 +305,7 @@ export class WebgpuProgram implements Program {
       const kind = this.#recorded.buffers[operand.buffer]?.kind;
       passing ||= kind === 'input' || kind === 'output';
       const { buffer, offset } = this.#locate(operand.buffer, buffers);
-      return { binding, resource: { buffer, offset: offset + operand.offset, size: Math.max(16, operand.bytes) } };
+      return { binding, resource: { buffer, offset: offset + operand.offset, size: operand.bytes } };
     });
     const group = this.#engine.gpu.device.createBindGroup({ label: kernel.label, layout, entries });
     if (!passing) this.#groups.set(index, group);
@@ -277,8 +316,7 @@ export class WebgpuProgram implements Program {
     const planned = this.#recorded.buffers[id];
     let found: Range | undefined;
     if (planned?.kind === 'input' || planned?.kind === 'output') {
-      const buffer = (planned.kind === 'input' ? inputs : outputs).get(planned.name);
-      found = buffer && { buffer, offset: 0 };
+      found = (planned.kind === 'input' ? inputs : outputs).get(planned.name);
     } else if (planned?.kind === 'temp') {
       const placement = this.#arenaPlan.placements.get(id);
       const pooled = placement && arena.buffers[placement.arena];
@@ -289,4 +327,8 @@ export class WebgpuProgram implements Program {
     if (!found) throw disposedError(`program ${this.graph.name}`);
     return found;
   }
+}
+
+function rangeOf({ buffer, byteOffset }: GpuTensor): Range {
+  return { buffer, offset: byteOffset };
 }

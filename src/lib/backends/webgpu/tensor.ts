@@ -11,19 +11,27 @@ export class GpuTensor implements DeviceTensor {
   readonly elementType: ElementType;
   /** Kept for integers only, which are few: ids are checked before a run. */
   readonly hostInts: Int32Array | undefined;
+  /** First byte in the buffer; above 0 with guards only. */
+  readonly byteOffset: number;
   readonly #pool: BufferPool;
   #pooled: PooledBuffer | undefined;
 
   constructor(
     pool: BufferPool,
     pooled: PooledBuffer,
-    facts: { readonly shape: Shape; readonly elementType: ElementType; readonly hostInts?: Int32Array },
+    facts: {
+      readonly shape: Shape;
+      readonly elementType: ElementType;
+      readonly hostInts?: Int32Array;
+      readonly byteOffset?: number;
+    },
   ) {
     this.#pool = pool;
     this.#pooled = pooled;
     this.shape = facts.shape;
     this.elementType = facts.elementType;
     this.hostInts = facts.hostInts;
+    this.byteOffset = facts.byteOffset ?? 0;
   }
 
   /** @throws AppError 'backend/disposed' */
