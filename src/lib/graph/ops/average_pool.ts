@@ -1,5 +1,5 @@
 import { elementCount } from '../../base/shape';
-import { defineOp, image, required, requireImage, shapeError } from './define';
+import { defineOp, image, required, requireCount, requireImage, shapeError } from './define';
 
 export interface AveragePoolAttrs {
   /** Window and stride, in pixels; divides height and width. */
@@ -13,6 +13,7 @@ export const averagePool = defineOp<AveragePoolAttrs>()({
   inputs: ['x'],
   infer(inputs, { size }) {
     const [n, c, h, w] = requireImage('averagePool', 'x', required('averagePool', inputs, 0, 'x'));
+    requireCount('averagePool', 'size', size);
     if (h % size !== 0 || w % size !== 0)
       throw shapeError('averagePool', `height and width must be multiples of ${size}`, [h, w]);
     return image(n, c, h / size, w / size);

@@ -14,11 +14,11 @@ export const binary = defineOp<BinaryAttrs>()({
     const a = required('binary', inputs, 0, 'a');
     const b = required('binary', inputs, 1, 'b');
     const shape = broadcastShapes(a.shape, b.shape);
-    if (!shape || a.layout !== b.layout) {
+    if (!shape || a.layout !== b.layout || a.elementType !== b.elementType) {
       throw shapeError(
         'binary',
         `${kind} needs operands that broadcast`,
-        `${formatShape(a.shape)} (${a.layout}) and ${formatShape(b.shape)} (${b.layout})`,
+        `${formatShape(a.shape)} (${a.layout}, ${a.elementType}) and ${formatShape(b.shape)} (${b.layout}, ${b.elementType})`,
       );
     }
     return { ...a, shape };

@@ -19,6 +19,7 @@ export const concat = defineOp<ConcatAttrs>()({
       const x = required('concat', inputs, i, `xs[${i}]`);
       const fits =
         x.layout === first.layout &&
+        x.elementType === first.elementType &&
         x.shape.length === first.shape.length &&
         x.shape.every((size, a) => a === axis || size === first.shape[a]);
       if (!fits)

@@ -1,5 +1,5 @@
 import type { Activation } from './activation';
-import { defineOp, image, required, requireImage, requireShape, shapeError } from './define';
+import { defineOp, image, required, requireCount, requireImage, requireShape, shapeError } from './define';
 
 export interface Conv2dAttrs {
   readonly stride: number;
@@ -26,6 +26,10 @@ export const conv2d = defineOp<Conv2dAttrs>()({
       throw shapeError('conv2d', 'weight must be [OC, IC, KH, KW]', weight);
     }
     if (ic !== c) throw shapeError('conv2d', `weight must take the ${c} channels of x`, weight);
+    requireCount('conv2d', 'stride', stride);
+    if (!pad.every((side) => Number.isSafeInteger(side) && side >= 0)) {
+      throw shapeError('conv2d', 'pad must be whole numbers from 0 on', pad);
+    }
     requireShape('conv2d', 'bias', inputs[2], [oc]);
     const oh = Math.floor((h * upsample + pad[0] + pad[2] - kh) / stride) + 1;
     const ow = Math.floor((w * upsample + pad[1] + pad[3] - kw) / stride) + 1;

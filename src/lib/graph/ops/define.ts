@@ -56,6 +56,12 @@ export function requireShape(op: string, name: string, type: TensorType | undefi
   }
 }
 
+/** Sizes, factors and strides: whole and at least 1. */
+export function requireCount(op: string, name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw shapeError(op, `${name} must be a whole number from 1 on`, value);
+}
+
 export function lastAxis(op: string, name: string, type: TensorType): number {
   const size = type.shape.at(-1);
   if (size === undefined || type.layout !== 'plain') {

@@ -16,7 +16,12 @@ export const lincomb = defineOp<LincombAttrs>()({
     if (coefficients.length !== inputs.length) {
       throw shapeError('lincomb', `needs ${inputs.length} coefficients`, coefficients.length);
     }
-    for (const [i, x] of inputs.entries()) requireShape('lincomb', `xs[${i}]`, x, first.shape);
+    for (const [i, x] of inputs.entries()) {
+      requireShape('lincomb', `xs[${i}]`, x, first.shape);
+      if (x && (x.layout !== first.layout || x.elementType !== 'f32')) {
+        throw shapeError('lincomb', `xs[${i}] must be f32 and ${first.layout}`, `${x.elementType}, ${x.layout}`);
+      }
+    }
     return first;
   },
   flops: (inputs, _attrs, output) => 2 * inputs.length * elementCount(output.shape),

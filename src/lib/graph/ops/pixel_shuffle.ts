@@ -1,4 +1,4 @@
-import { defineOp, image, required, requireImage, shapeError } from './define';
+import { defineOp, image, required, requireCount, requireImage, shapeError } from './define';
 
 export interface PixelShuffleAttrs {
   readonly factor: number;
@@ -16,6 +16,7 @@ export const pixelShuffle = defineOp<PixelShuffleAttrs>()({
   inputs: ['x'],
   infer(inputs, { factor }) {
     const [n, c, h, w] = requireImage('pixelShuffle', 'x', required('pixelShuffle', inputs, 0, 'x'));
+    requireCount('pixelShuffle', 'factor', factor);
     if (c % (factor * factor) !== 0)
       throw shapeError('pixelShuffle', `channels must be a multiple of ${factor * factor}`, c);
     return image(n, c / (factor * factor), h * factor, w * factor);
@@ -30,6 +31,7 @@ export const pixelUnshuffle = defineOp<PixelShuffleAttrs>()({
   inputs: ['x'],
   infer(inputs, { factor }) {
     const [n, c, h, w] = requireImage('pixelUnshuffle', 'x', required('pixelUnshuffle', inputs, 0, 'x'));
+    requireCount('pixelUnshuffle', 'factor', factor);
     if (h % factor !== 0 || w % factor !== 0)
       throw shapeError('pixelUnshuffle', `height and width must be multiples of ${factor}`, [h, w]);
     return image(n, c * factor * factor, h / factor, w / factor);

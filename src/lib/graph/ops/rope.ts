@@ -1,5 +1,5 @@
 import { elementCount } from '../../base/shape';
-import { defineOp, required, requireRank, requireShape, shapeError } from './define';
+import { defineOp, required, requireCount, requireRank, requireShape, shapeError } from './define';
 
 export interface RopeAttrs {
   readonly heads: number;
@@ -19,6 +19,7 @@ export const rope = defineOp<RopeAttrs>()({
     const x = required('rope', inputs, 0, 'x');
     requireRank('rope', 'x', x, 3);
     const [n = 0, t = 0, width = 0] = x.shape;
+    requireCount('rope', 'heads', heads);
     const d = width / heads;
     if (!Number.isInteger(d) || d % 2 !== 0)
       throw shapeError('rope', `width must be ${heads} heads of even size`, x.shape);

@@ -17,7 +17,8 @@ export const slice = defineOp<SliceAttrs>()({
     const size = x.shape[axis];
     if (size === undefined) throw shapeError('slice', `axis ${axis} must exist`, x.shape);
     if (x.layout === 'image' && axis > 1) throw shapeError('slice', 'images slice along axis 0 or 1', axis);
-    if (start < 0 || length < 1 || start + length > size) {
+    const whole = Number.isSafeInteger(start) && Number.isSafeInteger(length);
+    if (!whole || start < 0 || length < 1 || start + length > size) {
       throw shapeError('slice', `range must lie in 0..${size}`, `${start}..${start + length}`);
     }
     return { ...x, shape: x.shape.map((s, a) => (a === axis ? length : s)) };

@@ -1,4 +1,4 @@
-import { defineOp, image, required, requireImage } from './define';
+import { defineOp, image, required, requireCount, requireImage } from './define';
 
 export interface UpsampleNearestAttrs {
   /** Whole number, at least 1. */
@@ -12,6 +12,7 @@ export const upsampleNearest = defineOp<UpsampleNearestAttrs>()({
   inputs: ['x'],
   infer(inputs, { factor }) {
     const [n, c, h, w] = requireImage('upsampleNearest', 'x', required('upsampleNearest', inputs, 0, 'x'));
+    requireCount('upsampleNearest', 'factor', factor);
     return image(n, c, h * factor, w * factor);
   },
   flops: () => 0,
