@@ -42,16 +42,21 @@ const piece = new RegExp(
  */
 export function parseAttention(text: string, options: AttentionOptions = {}): WeightedText[] {
   const texts: string[] = [];
-  const weights: number[] = [];
+  let weights = new Float64Array(64);
   const round: number[] = [];
   const square: number[] = [];
   const append = (part: string, weight: number): void => {
+    if (texts.length === weights.length) {
+      const grown = new Float64Array(2 * weights.length);
+      grown.set(weights);
+      weights = grown;
+    }
+    weights[texts.length] = weight;
     texts.push(part);
-    weights.push(weight);
   };
   const fixedBreak = options.breakInsideBrackets === true;
   const multiplyFrom = (start: number, factor: number): void => {
-    for (let i = start; i < weights.length; i++) {
+    for (let i = start; i < texts.length; i++) {
       const weight = weights[i] ?? 1;
       if (!(fixedBreak && weight === -1 && texts[i] === BREAK_WORD)) weights[i] = weight * factor;
     }
@@ -71,9 +76,38 @@ export function parseAttention(text: string, options: AttentionOptions = {}): We
     else if (found === ']' && square.length > 0) multiplyFrom(square.pop() ?? 0, SQUARE_FACTOR);
     else appendSplitAtBreak(found, append);
   }
-  for (const start of round) multiplyFrom(start, ROUND_FACTOR);
-  for (const start of square) multiplyFrom(start, SQUARE_FACTOR);
+  const isFixed = (i: number): boolean => fixedBreak && weights[i] === -1 && texts[i] === BREAK_WORD;
+  applyUnclosed(weights, texts.length, round, ROUND_FACTOR, isFixed);
+  applyUnclosed(weights, texts.length, square, SQUARE_FACTOR, isFixed);
   return mergeRuns(texts, weights);
+}
+
+/**
+ * Multiplies every run by the factor once for each bracket that is open before it. Equal products are taken from a
+ * list of powers, one step at a time because the order of roundings decides which runs are merged.
+ */
+function applyUnclosed(
+  weights: Float64Array,
+  count: number,
+  starts: readonly number[],
+  factor: number,
+  isFixed: (index: number) => boolean,
+): void {
+  let open = 0;
+  let powers = [1];
+  for (let i = starts[0] ?? count; i < count; i++) {
+    while ((starts[open] ?? count) <= i) open++;
+    if (isFixed(i)) continue;
+    const weight = weights[i] ?? 1;
+    if (powers[0] !== weight) powers = [weight];
+    while (powers.length <= open) {
+      const last = powers[powers.length - 1] ?? 1;
+      const next = last * factor;
+      if (next === last) break; // infinite or zero: stays so
+      powers.push(next);
+    }
+    weights[i] = powers[Math.min(open, powers.length - 1)] ?? weight;
+  }
 }
 
 /** The runs of a prompt in an emphasis mode: None does not parse, Ignore parses and drops the weights. */
@@ -91,7 +125,7 @@ function appendSplitAtBreak(text: string, append: (part: string, weight: number)
   append(text.slice(start), 1);
 }
 
-function mergeRuns(texts: readonly string[], weights: readonly number[]): WeightedText[] {
+function mergeRuns(texts: readonly string[], weights: Float64Array): WeightedText[] {
   const runs: WeightedText[] = [];
   let from = 0;
   for (let i = 1; i <= texts.length; i++) {

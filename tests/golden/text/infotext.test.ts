@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { completeFields } from '../../../src/lib/infotext/complete';
 import { parseInfotext, quote, readPairs, serialiseInfotext, unquote } from '../../../src/lib/infotext/grammar';
 import { readParameters, writeParameters } from '../../../src/lib/infotext/parameter_fields';
+import { readSampler } from '../../../src/lib/infotext/samplers';
+import { scheduleLabel, shownSchedule } from '../../../src/lib/sampling/names';
+import { getSampler } from '../../../src/lib/sampling/registry';
 import { describeGolden } from './text_data';
 
 interface Target {
@@ -10,6 +13,7 @@ interface Target {
   readonly negative?: string;
   readonly sampler?: string;
   readonly scheduler?: string;
+  readonly warning?: boolean;
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 interface ParseCase {
@@ -20,6 +24,8 @@ interface ParseCase {
   readonly negative: string;
   readonly pairs: readonly (readonly [string, string])[];
   readonly expected: Readonly<Record<string, unknown>>;
+  readonly sampler: string;
+  readonly scheduler: string;
   readonly serialised?: string;
   readonly round_trip_exact?: boolean;
   readonly target?: Target;
@@ -36,6 +42,24 @@ describeGolden<{ cases: readonly ParseCase[] }>('infotext/parse.json', (data) =>
       expect(serialiseInfotext(parseInfotext(c.text))).toBe(c.text);
       expect(writeParameters(readParameters(c.text))).toBe(c.text);
     }
+  });
+
+  it.each(rows)('%s: the same sampler and schedule', (_, c) => {
+    const read = readSampler(readParameters(c.text));
+    const sampler = getSampler(read.sampler);
+    const target = c.target?.keep_upstream === false ? c.target : undefined;
+    // The original takes the first sampler for what it does not know; the product reports it and uses its default.
+    const known = read.problems.length === 0;
+    if (target?.warning === true) expect(known).toBe(false);
+    if (!known) return;
+    if (target !== undefined && target.sampler === undefined) return; // the target case says nothing of samplers
+    const wanted = { sampler: target?.sampler ?? c.sampler, scheduler: target?.scheduler ?? c.scheduler };
+    // The original cuts `Uniform` off `… SGM Uniform` and then does not know the sampler; the longer name is right.
+    if (scheduleLabel(read.schedule).endsWith(` ${wanted.scheduler}`)) return;
+    expect(sampler.label).toBe(wanted.sampler);
+    const shown = scheduleLabel(shownSchedule(sampler, read.schedule));
+    const plain = scheduleLabel(read.schedule);
+    expect([shown, plain]).toContain(wanted.scheduler);
   });
 
   const targets = rows.filter(([, c]) => c.target !== undefined);
