@@ -84,6 +84,12 @@ export interface TileRecord {
   /** `${documentId}/${layerId}/${tx},${ty}` */
   readonly key: string;
   readonly documentId: string;
+  readonly layerId: string;
+  readonly tx: number;
+  readonly ty: number;
+  /** The document's record names the revision of each of its tiles. */
+  readonly revision: number;
+  readonly encoding: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -141,7 +147,7 @@ export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000):
   let timer: ReturnType<typeof setTimeout> | undefined;
   const opened = openDB<Schema>(name, MIGRATIONS.length, {
     upgrade(database, oldVersion, _newVersion, transaction) {
-      for (const migrate of MIGRATIONS.slice(oldVersion)) migrate(database, transaction as Upgrade);
+      for (const migrate of MIGRATIONS.slice(oldVersion)) migrate(database, transaction);
     },
     blocked() {
       timer = setTimeout(
