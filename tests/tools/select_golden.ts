@@ -187,7 +187,7 @@ const NOISE_DRAWS = 40;
 
 /** One run per sampler, one list per schedule and model, one case per rule; the arrays they name and no others. */
 const selectSampling: SelectGroup = (from, to) => {
-  const field = (c: SamplingCase, name: string) => String(c[name] ?? '');
+  const field = (c: SamplingCase, name: string) => JSON.stringify(c[name] ?? '');
   const runs = (steps: number) => (cases: SamplingCase[]) =>
     firstOfEach(
       cases.filter((c) => !('error' in c) && (c['steps'] === steps || c['schedule'] === 'range only')).reverse(),

@@ -25,7 +25,7 @@ function expectClose(mine: ArrayLike<number>, golden: ArrayLike<number>, toleran
 /** Normals: 2e-6 absolute unless the case says otherwise (last bits depend on the vector maths of the CPU). */
 function check(group: Group, c: Case): void {
   const tolerance = num(c['tolerance'] ?? 2e-6);
-  const seed = BigInt(String(c['seed'] ?? c['entropy'] ?? 0));
+  const seed = BigInt((c['seed'] ?? c['entropy'] ?? 0) as string | number);
   const shape = (c['shape'] ?? []) as number[];
   switch (c.kind) {
     case 'mt19937': {

@@ -32,7 +32,7 @@ function timestepRun(group: Group, c: Case): CaseRun {
   const shape = noise?.tensor('start').shape ?? [];
   const pixels = (shape[2] ?? 1) * (shape[3] ?? 1);
   const main = analyticDenoiser(table[String(c['denoiser'])]!, pixels);
-  const uncond = c['uncond'] === null ? undefined : analyticDenoiser(table[String(c['uncond'])]!, pixels);
+  const uncond = c['uncond'] === null ? undefined : analyticDenoiser(table[c['uncond'] as string]!, pixels);
   const scale = num(c['cfg_scale'] ?? 1) * num(c['cfg_scale_multiplier'] ?? 1);
   const sigmas = (c['timesteps'] as number[]).map((t) => model.sigmas[t]!).reverse();
   const sampler = samplers.find((s) => s.id === String(c['sampler']).replace(/-.*$/, ''));

@@ -17,7 +17,7 @@ export const uniform = defineSchedule(
     // Flow time runs to 1 (or the multiplier); trained indices would pass far beyond it.
     const last =
       model.parameterization === 'flow' ? model.sigmaToT(1) * (1 - 1 / model.sigmas.length) : model.sigmas.length - 1;
-    return [...linspace(last, 0, n).map(model.tToSigma), 0];
+    return [...linspace(last, 0, n).map((t) => model.tToSigma(t)), 0];
   },
 );
 
@@ -32,7 +32,7 @@ export const normal = defineSchedule(
     source: 'even steps in model time from sigma_max to sigma_min',
   },
   (n, model, { sigmaMin, sigmaMax }) => [
-    ...linspace(model.timestep(sigmaMax), model.timestep(sigmaMin), n).map(model.tToSigma),
+    ...linspace(model.timestep(sigmaMax), model.timestep(sigmaMin), n).map((t) => model.tToSigma(t)),
     0,
   ],
 );
@@ -51,7 +51,7 @@ export const sgmUniform = defineSchedule(
   (n, model, { sigmaMin, sigmaMax }) => [
     ...linspace(model.timestep(sigmaMax), model.timestep(sigmaMin), n + 1)
       .slice(0, -1)
-      .map(model.tToSigma),
+      .map((t) => model.tToSigma(t)),
     0,
   ],
 );
