@@ -71,6 +71,8 @@ export class AppPage {
 
 export const test = base.extend<Fixtures, { server: { url: string } }>({
   server: [
+    // Playwright reads the fixtures a function needs from its first parameter, which must be a pattern.
+    // eslint-disable-next-line no-empty-pattern
     async ({}, use) => {
       const server = await serveApp({ folder: buildDir, port: 4300 });
       await use(server);

@@ -37,6 +37,8 @@ export interface InpaintRequest {
   /** `masked` paints the mask's surroundings at full size and pastes them back. */
   readonly area: 'whole' | 'masked';
   readonly paddingPx: number;
+  /** The latent mask is rounded to 0 or 1. */
+  readonly round?: boolean;
 }
 
 export interface InitRequest {
@@ -47,9 +49,12 @@ export interface InitRequest {
   /** Runs as many steps as asked instead of strength · steps. */
   readonly exactSteps?: boolean;
   readonly inpaint?: InpaintRequest;
+  /** Scales the start noise; default 1. */
+  readonly noiseMultiplier?: number;
 }
 
 export interface HiresRequest {
+  /** A latent or pixel upscaler by label, or the id of an upscaler model that the engine's host can open. */
   readonly upscaler: string;
   /** Either a factor or a target size; 0 leaves a side to the other. */
   readonly scale: number;
@@ -70,6 +75,29 @@ export interface RefinerRequest {
   readonly modelId: string;
   /** Share of the steps after which the second model takes over, 0..1. */
   readonly switchAt: number;
+  /** Which sampling it joins when there is a hires pass; default the second. */
+  readonly pass?: 'first' | 'second' | 'both';
+}
+
+/** The user's noise range and schedule parameters; 0 or absent: the model's own. */
+export interface SigmaOptions {
+  readonly min?: number;
+  readonly max?: number;
+  readonly rho?: number;
+  readonly betaAlpha?: number;
+  readonly betaBeta?: number;
+  /** One more level is made and the next-to-last dropped, whatever the sampler says. */
+  readonly discardPenultimate?: boolean;
+}
+
+/** Rules that change guidance during a run. */
+export interface GuidanceRequest {
+  /** Share of the run without guidance at its start, 0..1. */
+  readonly skipEarly?: number;
+  /** Below this noise level the unconditional run is left out ("NGMS"). */
+  readonly minUncondSigma?: number;
+  /** `minUncondSigma` acts on every call, not only on odd ones. */
+  readonly minUncondAll?: boolean;
 }
 
 export const EMPHASIS_MODES = ['Original', 'No norm', 'Ignore', 'None'] as const;
@@ -97,7 +125,16 @@ export interface GenerateRequest {
   readonly seedResize?: { readonly widthPx: number; readonly heightPx: number };
   /** Options of the sampler by name, as its registry entry lists them. */
   readonly samplerOptions?: Readonly<Record<string, number | string | boolean>>;
+  /** 0..1: share of guidance rescale. */
   readonly cfgRescale?: number;
+  readonly guidance?: GuidanceRequest;
+  readonly sigmas?: SigmaOptions;
+  /** Eta noise seed delta: noise after the first draw comes from seed + delta. */
+  readonly ensd?: number;
+  /** The start noise is scaled to the variance of training, sqrt(1 + sigma²). */
+  readonly sgmNoiseMultiplier?: boolean;
+  /** Noise added again at the start of img2img and hires, 0..1. */
+  readonly extraNoise?: number;
   /** Guidance as a model input, FLUX.1 dev's "distilled CFG". */
   readonly distilledGuidance?: number;
   readonly emphasis?: EmphasisMode;
@@ -107,6 +144,8 @@ export interface GenerateRequest {
   readonly init?: InitRequest;
   readonly hires?: HiresRequest;
   readonly refiner?: RefinerRequest;
+  /** All pictures of the job in one more picture, when there are several. */
+  readonly grid?: boolean;
   /** Steps between previews; 0 for none. */
   readonly previewEvery: number;
 }
@@ -150,6 +189,8 @@ export type JobEvent =
 
 export interface JobResult {
   readonly images: readonly GeneratedImage[];
+  /** Every picture on one sheet, where the request asked for it. */
+  readonly grid?: GeneratedImage;
   readonly times: readonly StageTime[];
   readonly peakBytes: number;
   /** True when the user stopped the job; `images` holds what existed. */

@@ -16,7 +16,7 @@ export function installErrorTransfer(): void {
   const original = transferHandlers.get('throw');
   if (!original) throw new TypeError('comlink: no "throw" handler to replace; its version changed.');
   const handler: TransferHandler<ThrownValue, PlainError> = {
-    canHandle: original.canHandle as (value: unknown) => value is ThrownValue,
+    canHandle: (value: unknown): value is ThrownValue => original.canHandle(value),
     serialize: ({ value }) => [toPlainError(value), []],
     deserialize: (plain) => {
       throw fromPlainError(plain);

@@ -66,7 +66,7 @@ export class GenerationState {
 
   async run(): Promise<void> {
     if (this.running || !this.#engine.model) return;
-    const parameters = $state.snapshot(this.parameters) as Parameters;
+    const parameters: Parameters = $state.snapshot(this.parameters);
     const jobId = `job-${Date.now()}-${++this.#count}`;
     const made: Result[] = [];
     this.error = undefined;

@@ -57,11 +57,10 @@ export interface ImportRecord {
   readonly shards: readonly StoredShard[];
 }
 
+/** What the gallery lists and searches; the pixels are in stores of their own, so that 10,000 rows load at once. */
 export interface GalleryRecord {
   readonly id: string;
   readonly createdAt: number;
-  readonly png: Blob;
-  readonly thumbnail: Blob;
   readonly widthPx: number;
   readonly heightPx: number;
   readonly infotext: string;
@@ -107,6 +106,10 @@ export interface Schema extends DBSchema {
   shards: { key: string; value: ShardRecord };
   imports: { key: string; value: ImportRecord };
   gallery: { key: string; value: GalleryRecord; indexes: { createdAt: number; favourite: number } };
+  /** By gallery id: the PNG as it was made. */
+  pictures: { key: string; value: Blob };
+  /** By gallery id: a small picture for the grid. */
+  thumbnails: { key: string; value: Blob };
   documents: { key: string; value: DocumentRecord; indexes: { updatedAt: number } };
   tiles: { key: string; value: TileRecord; indexes: { documentId: string } };
   queue: { key: string; value: QueueRecord; indexes: { position: number } };
@@ -131,6 +134,10 @@ const MIGRATIONS: readonly ((database: Database, transaction: Upgrade) => void)[
     database.createObjectStore('tiles', { keyPath: 'key' }).createIndex('documentId', 'documentId');
     database.createObjectStore('queue', { keyPath: 'id' }).createIndex('position', 'position');
     database.createObjectStore('measurements');
+  },
+  (database) => {
+    database.createObjectStore('pictures');
+    database.createObjectStore('thumbnails');
   },
 ];
 

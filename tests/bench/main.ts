@@ -1,0 +1,54 @@
+/** `npm run bench -- NAME [words] [--json FILE]`: one file per bench, one line here. */
+import { writeFile } from 'node:fs/promises';
+import { deviceFacts, tableOf, versionFacts, type BenchReport, type BenchRow } from './report';
+
+export interface BenchResult {
+  readonly rows: readonly BenchRow[];
+  readonly browser?: string;
+  readonly device?: Readonly<Record<string, string | number>>;
+}
+
+interface BenchModule {
+  /** Words behind the name, options included. */
+  bench(words: readonly string[]): Promise<BenchResult>;
+}
+
+const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<BenchModule> }>> = {
+  e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
+};
+
+const words = process.argv.slice(2);
+const [name] = words;
+const usage = [
+  'npm run bench -- NAME [--json FILE]',
+  ...Object.entries(BENCHES).map(([id, { about }]) => `  ${id.padEnd(10)} ${about}`),
+].join('\n');
+if (words.includes('--help') || name === undefined) {
+  console.log(usage);
+  process.exit(name === undefined && !words.includes('--help') ? 2 : 0);
+}
+const chosen = BENCHES[name];
+if (!chosen) {
+  console.error(`${name} is not a bench.\n${usage}`);
+  process.exit(2);
+}
+const jsonAt = words.indexOf('--json');
+const file = jsonAt < 0 ? undefined : words[jsonAt + 1];
+if (jsonAt >= 0 && file === undefined) {
+  console.error('--json needs a file');
+  process.exit(2);
+}
+const rest = words.slice(1).filter((_word, i) => jsonAt < 0 || (i + 1 !== jsonAt && i + 1 !== jsonAt + 1));
+const result = await (await chosen.load()).bench(rest);
+const report: BenchReport = {
+  bench: name,
+  date: new Date().toISOString().slice(0, 10),
+  device: result.device ?? deviceFacts(),
+  browser: result.browser ?? '',
+  versions: versionFacts(),
+  rows: result.rows,
+};
+console.log(tableOf(report));
+if (file !== undefined) await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);
+// Native runtimes keep threads alive.
+process.exit(0);
