@@ -1,22 +1,73 @@
 /** Chooses what computes in this browser, and says why. */
+import { AppError } from '../../src/lib/base/errors';
 import type { Backend } from '../../src/lib/backends/backend';
 import { createOnnxBackend } from '../../src/lib/backends/onnx/backend';
 import { useBundledWasm } from '../../src/lib/backends/onnx/wasm_assets';
 import { wasmRuntime } from '../../src/lib/backends/onnx/wasm_runtime';
 import type { EngineOptions } from '../../src/lib/rpc/engine';
 
+interface Chosen {
+  readonly backend: Backend;
+  readonly reason: string;
+}
+
+/** Adapters that compute on the processor: right, but tens of times slower than WebAssembly. */
+const SOFTWARE_ADAPTER = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
+
 let wasmConfigured = false;
 
-export async function createBrowserBackend(options: EngineOptions): Promise<{ backend: Backend; reason: string }> {
+async function wasmBackend(options: EngineOptions, reason: string): Promise<Chosen> {
   if (!wasmConfigured) {
     useBundledWasm(options.threads === 0 ? undefined : options.threads);
     wasmConfigured = true;
   }
-  const backend = createOnnxBackend({
-    runtime: await wasmRuntime(),
-    id: 'onnx-wasm',
-    label: 'onnxruntime-web (WebAssembly)',
-  });
-  const asked = options.backend === 'wasm' ? 'as you asked' : 'the path that runs on every processor';
-  return { backend, reason: asked };
+  const runtime = await wasmRuntime();
+  const backend = createOnnxBackend({ runtime, id: 'onnx-wasm', label: 'onnxruntime-web (WebAssembly)' });
+  return { backend, reason };
+}
+
+/** Kernels and their device are loaded only where they are wanted. */
+async function webgpuBackend(reason: string, acceptSoftware: boolean): Promise<Chosen> {
+  const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }] = await Promise.all([
+    import('../../src/lib/backends/webgpu/backend'),
+    import('../../src/lib/backends/webgpu/device'),
+    import('../../src/lib/backends/webgpu/sources_vite'),
+    import('../../src/lib/backends/webgpu/self_test'),
+  ]);
+  const backend = await WebgpuBackend.create({ gpu: browserGpu(), sources: bundledKernels() });
+  const software = Object.values(backend.info).some((fact) => SOFTWARE_ADAPTER.test(fact));
+  if (software && !acceptSoftware) {
+    await backend.dispose();
+    throw new AppError(
+      'backend/unavailable',
+      'WebGPU: only a software adapter was offered, which is slower than WebAssembly.',
+    );
+  }
+  // A software adapter compiles for seconds and is there for correctness only: it keeps the plain kernels.
+  if (!software) await selfTest(backend);
+  return { backend, reason };
+}
+
+export async function createBrowserBackend(options: EngineOptions): Promise<Chosen> {
+  switch (options.backend) {
+    case 'wasm':
+      return wasmBackend(options, 'chosen in the settings');
+    case 'webgpu':
+      try {
+        return await webgpuBackend('chosen in the settings', true);
+      } catch (error) {
+        return wasmBackend(options, fallbackReason(error));
+      }
+    case 'auto':
+      try {
+        return await webgpuBackend('a graphics adapter is there', false);
+      } catch (error) {
+        return wasmBackend(options, fallbackReason(error));
+      }
+  }
+}
+
+function fallbackReason(error: unknown): string {
+  if (error instanceof AppError) return `instead of WebGPU: ${error.message}`;
+  throw error;
 }

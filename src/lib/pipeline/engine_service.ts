@@ -48,6 +48,9 @@ export class EngineService implements EngineContract {
   #backend: { backend: Backend; reason: string } | undefined;
   #model: { loaded: LoadedModel; summary: ModelSummary } | undefined;
   #lastTimes: readonly StageTime[] = [];
+  #options: EngineOptions | undefined;
+  #source: ModelSource | undefined;
+  #devicesLost = 0;
 
   constructor(host: EngineHost) {
     this.#host = host;
@@ -55,6 +58,7 @@ export class EngineService implements EngineContract {
 
   async start(options: EngineOptions): Promise<EngineStatus> {
     await this.dispose();
+    this.#options = options;
     this.#backend = await this.#host.createBackend(options);
     return this.status();
   }
@@ -120,6 +124,7 @@ export class EngineService implements EngineContract {
       notes,
     };
     const previous = this.#model;
+    this.#source = source;
     this.#model = { loaded, summary };
     // Behind whatever runs: a job keeps the model it started with.
     if (previous)
@@ -140,15 +145,38 @@ export class EngineService implements EngineContract {
     return this.#jobs.run(jobId, policy, async (signal) => {
       const model = this.#model;
       if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
-      const result = await generate(model.loaded, request, {
-        onEvent,
-        signal,
-        encodePng: (image, infotext) => this.#host.encodePng(image, infotext),
-        randomSeed: () => this.#host.randomSeed(),
-      });
-      this.#lastTimes = result.times;
-      return result;
+      try {
+        const result = await generate(model.loaded, request, {
+          onEvent,
+          signal,
+          encodePng: (image, infotext) => this.#host.encodePng(image, infotext),
+          randomSeed: () => this.#host.randomSeed(),
+        });
+        this.#lastTimes = result.times;
+        return result;
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'backend/device-lost') await this.#recover(onEvent);
+        throw error;
+      }
     });
+  }
+
+  /**
+   * After a lost device: a new backend and the same model, so that the next job works. The second loss in a visit
+   * steps down to WebAssembly, which cannot lose a device.
+   */
+  async #recover(onEvent: (event: JobEvent) => void): Promise<void> {
+    const options = this.#options;
+    const source = this.#source;
+    const lost = this.#backend;
+    this.#devicesLost += 1;
+    this.#model = undefined;
+    this.#backend = undefined;
+    // Its objects died with the device; what it still wants to say about that is of no use.
+    await lost?.backend.dispose().catch(() => undefined);
+    if (!options || !source) return;
+    this.#backend = await this.#host.createBackend(this.#devicesLost > 1 ? { ...options, backend: 'wasm' } : options);
+    await this.openModel(source, onEvent);
   }
 
   async interrupt(jobId: string): Promise<void> {
