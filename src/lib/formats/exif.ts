@@ -85,7 +85,7 @@ function readDirectory(
  * Text of a UserComment: an 8-byte name of the character set, then the text. UNICODE is UTF-16 whose byte order no
  * header tells (A1111 writes big endian, others little endian): the order that gives more common letters wins.
  */
-export function decodeUserComment(bytes: Uint8Array): string {
+function decodeUserComment(bytes: Uint8Array): string {
   const body = bytes.subarray(8);
   if (startsWith(bytes, 'UNICODE\0')) return decodeUtf16(body);
   if (startsWith(bytes, 'ASCII\0\0\0') || startsWith(bytes, '\0\0\0\0\0\0\0\0')) return trimZeros(decodeUtf8(body));

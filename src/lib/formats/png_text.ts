@@ -8,8 +8,8 @@ import { fileError } from './format_error';
 import { decodeTextBytes, inflateText, latin1Bytes } from './png_text_bytes';
 import type { TextBudget } from './png_text_bytes';
 
-export const PNG_SIGNATURE: readonly number[] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-export const PNG_LIMITS = {
+const PNG_SIGNATURE: readonly number[] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const PNG_LIMITS = {
   textChunks: 1000,
   /** Inflated bytes of one text and of all together. */
   textBytes: 8 * 2 ** 20,

@@ -54,7 +54,7 @@ export function inflateText(packed: Uint8Array, budget: TextBudget, where: strin
 }
 
 /** Adler-32 (RFC 1950, 8.2). */
-export function adler32(bytes: Uint8Array): number {
+function adler32(bytes: Uint8Array): number {
   let a = 1;
   let b = 0;
   // 3850 additions of at most 255 keep b below 2^31.

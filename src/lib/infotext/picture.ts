@@ -35,7 +35,7 @@ export async function readPicture(
 }
 
 /** The reading of texts that are at hand already. */
-export function readTexts(image: ImageTexts): PictureReading {
+function readTexts(image: ImageTexts): PictureReading {
   for (const dialect of dialects) {
     const reading = dialect.read(image);
     if (reading === undefined) continue;

@@ -21,8 +21,8 @@ export interface AttentionOptions {
 }
 
 export const ROUND_FACTOR = 1.1;
-export const SQUARE_FACTOR = 1 / 1.1;
-export const BREAK_WORD = 'BREAK';
+const SQUARE_FACTOR = 1 / 1.1;
+const BREAK_WORD = 'BREAK';
 
 export function isBreak(run: WeightedText): boolean {
   return run.text === BREAK_WORD && run.weight === -1;

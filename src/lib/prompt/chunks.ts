@@ -9,7 +9,7 @@ import { findEmbedding } from './embeddings';
 import type { EmbeddingTable } from './embeddings';
 
 export const CHUNK_LENGTH = 75;
-export const DEFAULT_COMMA_BACKTRACK = 20;
+const DEFAULT_COMMA_BACKTRACK = 20;
 
 /** Vectors of an embedding replace `vectors` tokens of a chunk from `offset` + 1 of its 77. */
 export interface EmbeddingPlacement {
@@ -56,7 +56,7 @@ export function chunkPrompt(prompt: string, tokenizer: ClipLikeTokenizer, option
 }
 
 /** Same as `chunkPrompt` for a prompt that is parsed already. */
-export function chunkRuns(
+function chunkRuns(
   runs: readonly WeightedText[],
   tokenizer: ClipLikeTokenizer,
   options: ChunkOptions = {},
@@ -116,18 +116,6 @@ export function chunkRuns(
 /** The limit beside the counter: the next multiple of 75, at least 75. */
 export function tokenLimit(tokenCount: number): number {
   return Math.ceil(Math.max(tokenCount, 1) / CHUNK_LENGTH) * CHUNK_LENGTH;
-}
-
-/** Pads the shorter of two chunk lists with empty chunks, so that both encode to the same length. */
-export function padChunks(
-  chunks: readonly PromptChunk[],
-  count: number,
-  tokenizer: ClipLikeTokenizer,
-  padId: number = tokenizer.endId,
-): PromptChunk[] {
-  const padded = [...chunks];
-  while (padded.length < count) padded.push(frame(emptyChunk(), tokenizer, padId));
-  return padded;
 }
 
 interface OpenChunk {

@@ -10,7 +10,7 @@ const space = new RegExp(`^[${SPACE_CLASS}]$`, 'u');
 const wordCharacter = /^[\p{L}\p{N}_]$/u;
 const digit = /^\p{Nd}$/u;
 
-export function isSpace(character: string): boolean {
+function isSpace(character: string): boolean {
   return space.test(character);
 }
 

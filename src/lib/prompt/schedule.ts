@@ -181,8 +181,3 @@ function chosen(node: Group | Edit | Alternation, step: number, stepOf: (when: s
       return node.options[(step - 1) % node.options.length] ?? [];
   }
 }
-
-/** Text at one step of a schedule. */
-export function textAtStep(schedule: readonly ScheduledText[], step: number): string {
-  return (schedule.find((entry) => step <= entry.until) ?? schedule.at(-1))?.text ?? '';
-}

@@ -9,10 +9,10 @@ import { BYTE_ORDER, CHARACTER_OF_BYTE, BYTE_OF_CHARACTER, mergeSymbols, pairKey
 import { WHITE_SPACE, WordCache, lowerCase, splitAtSpecials } from './tokenizer';
 import type { Tokenizer } from './tokenizer';
 
-export const CLIP_BEGIN = 49406;
-export const CLIP_END = 49407;
+const CLIP_BEGIN = 49406;
+const CLIP_END = 49407;
 /** Id of a comma that ends a word, where chunks prefer to break. */
-export const CLIP_COMMA = 267;
+const CLIP_COMMA = 267;
 
 const BYTES = 256;
 const FIRST_MERGE = 2 * BYTES;

@@ -5,7 +5,7 @@ import type { WeightedText } from '../../../src/lib/prompt/attention';
 
 const RELATIVE = 1e-12;
 
-export function expectNumber(actual: number, expected: number): void {
+function expectNumber(actual: number, expected: number): void {
   if (actual === expected || (Number.isNaN(actual) && Number.isNaN(expected))) return;
   expect(Math.abs(actual - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(
     RELATIVE * Math.abs(expected),
