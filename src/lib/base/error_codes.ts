@@ -76,6 +76,7 @@ export const ERROR_CODES = [
   'graph/unknown-op',
   'graph/unknown-weight',
   'lora/shape',
+  'lora/unknown',
   // backends
   'backend/unavailable',
   'backend/unsupported-op',

@@ -24,6 +24,9 @@ export class CaseRun {
   /** Set to collect every named intermediate. */
   readonly trace: Map<string, HostTensor> | undefined;
 
+  /** Relative disturbance of every float input of every graph, to measure how much a network amplifies rounding. */
+  readonly #noise: number;
+
   constructor(options: {
     backend: Backend;
     files: readonly DetectedFile[];
@@ -32,7 +35,9 @@ export class CaseRun {
     inputs: Tensors;
     hints: HintTable;
     trace?: Map<string, HostTensor>;
+    noise?: number;
   }) {
+    this.#noise = options.noise ?? 0;
     this.backend = options.backend;
     this.files = options.files;
     this.family = options.family;
@@ -60,7 +65,9 @@ export class CaseRun {
     inputs: Readonly<Record<string, HostTensor>>,
   ): Promise<Record<string, HostTensor>> {
     const program = await this.backend.compile(this.trace ? withTaps(graph) : graph, weights);
-    const uploaded = Object.fromEntries(Object.entries(inputs).map(([name, t]) => [name, this.backend.upload(t)]));
+    const uploaded = Object.fromEntries(
+      Object.entries(inputs).map(([name, t]) => [name, this.backend.upload(this.#disturbed(t))]),
+    );
     const results = await program.run(uploaded);
     const outputs: Record<string, HostTensor> = {};
     for (const [name, tensor] of Object.entries(results)) {
@@ -73,7 +80,14 @@ export class CaseRun {
     await program.dispose();
     return outputs;
   }
+
+  #disturbed(t: HostTensor): HostTensor {
+    if (this.#noise === 0 || t.data instanceof Int32Array) return t;
+    return { shape: t.shape, data: t.data.map((x, i) => x * (1 + this.#noise * (signs[i % signs.length] ?? 1))) };
+  }
 }
+
+const signs = [1, -1, -1, 1, 1, 1, -1, 1, -1, -1, 1, -1, -1];
 
 export function findPart(
   files: readonly DetectedFile[],

@@ -22,6 +22,8 @@ export interface GoldenFamily {
   readonly folder: string;
   readonly cases: readonly GoldenCase[];
   readonly config: Readonly<Record<string, unknown>>;
+  /** Files of other folders that the notes name as base weights, `../folder/file`. */
+  readonly base: readonly string[];
   /** Weight files, relative to the folder. */
   readonly files: readonly string[];
   readonly tensors: ReadonlyMap<string, HostTensor>;
@@ -51,16 +53,19 @@ export function indexOf(path: string): Promise<TensorIndex> {
   return opened;
 }
 
+/** A configuration file, empty when absent. */
+export function readConfig(path: string): Readonly<Record<string, unknown>> {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>) : {};
+}
+
 export async function readFamily(root: string, name: string): Promise<GoldenFamily> {
   const folder = join(root, name);
   const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as {
     cases: GoldenCase[];
     tensors: string;
+    notes?: string[];
   };
-  const configPath = join(folder, 'config.json');
-  const config = existsSync(configPath)
-    ? (JSON.parse(readFileSync(configPath, 'utf8')) as Record<string, unknown>)
-    : {};
+  const config = readConfig(join(folder, 'config.json'));
   const tensors = new Map<string, HostTensor>();
   const index = await indexOf(join(folder, golden.tensors));
   for (const [key, stored] of index.tensors) tensors.set(key, await loadTensor(stored));
@@ -68,7 +73,8 @@ export async function readFamily(root: string, name: string): Promise<GoldenFami
     .map((path) => relative(folder, path))
     .filter((path) => /\.(safetensors|gguf|pth|pt)$/.test(path) && basename(path) !== golden.tensors)
     .sort();
-  return { name, folder, cases: golden.cases, config, files, tensors };
+  const base = (golden.notes ?? []).flatMap((note) => note.match(/\.\.\/[\w-]+\/[\w.-]+\.(?:safetensors|gguf)/g) ?? []);
+  return { name, folder, cases: golden.cases, config, base, files, tensors };
 }
 
 /** A case's input tensors by argument name, `same_as` resolved. */

@@ -12,15 +12,17 @@ const backends = BACKENDS.filter(({ id }) => (process.env['GOLDEN_BACKENDS']?.sp
 
 interface Tally {
   cases: number;
+  widened: number;
   failed: number;
   worst: number;
 }
 const tallies = new Map<string, Tally>();
 
-function count(family: string, backend: string, ratio: number): void {
+function count(family: string, backend: string, ratio: number, widened: boolean): void {
   const key = `${family.padEnd(20)} ${backend}`;
-  const tally = tallies.get(key) ?? { cases: 0, failed: 0, worst: 0 };
+  const tally = tallies.get(key) ?? { cases: 0, failed: 0, worst: 0, widened: 0 };
   tally.cases += 1;
+  tally.widened += widened ? 1 : 0;
   tally.failed += ratio <= 1 ? 0 : 1;
   tally.worst = Math.max(tally.worst, ratio);
   tallies.set(key, tally);
@@ -50,7 +52,7 @@ if (!root) {
                 ratio: Infinity,
                 problems: [error instanceof Error ? (error.stack ?? error.message) : String(error)],
               }));
-              count(name, id, outcome.ratio);
+              count(name, id, outcome.ratio, 'illConditioned' in outcome);
               if (outcome.problems.length > 0) {
                 const blocks = Number.isFinite(outcome.ratio) ? await explain(job) : [];
                 expect.fail([...outcome.problems, ...blocks].join('\n'));
@@ -64,8 +66,11 @@ if (!root) {
     });
   }
   afterAll(() => {
-    for (const [key, { cases, failed, worst }] of tallies) {
-      console.log(`${key.padEnd(34)} ${cases} cases, ${failed} failed, worst error/limit ${worst.toPrecision(3)}`);
+    for (const [key, { cases, failed, worst, widened }] of tallies) {
+      const note = widened > 0 ? `, ${widened} judged by the rounding that the network amplifies` : '';
+      console.log(
+        `${key.padEnd(34)} ${cases} cases, ${failed} failed, worst error/limit ${worst.toPrecision(3)}${note}`,
+      );
     }
   });
 }

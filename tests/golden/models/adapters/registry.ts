@@ -1,5 +1,6 @@
 /** Every kind of golden model case. The first adapter that matches runs the case. */
 import type { Adapter } from '../adapter';
+import { checkpointAdapter } from './checkpoint';
 import {
   clipVisionAdapter,
   controlledUNetAdapter,
@@ -9,7 +10,9 @@ import {
   upscalerAdapter,
 } from './control';
 import { conventionsAdapter } from './conventions';
+import { embeddingAdapter } from './embeddings';
 import { qwenAdapter, t5Adapter } from './language';
+import { loraAdapter } from './lora';
 import { sdPipelineAdapter } from './sd_pipeline';
 import { clipAdapter, sdxlContextAdapter } from './text';
 import { fluxPipelineAdapter, transformerAdapter, transformerRunAdapter } from './transformers';
@@ -17,6 +20,9 @@ import { unetAdapter } from './unet';
 import { klAdapter, tinyAdapter } from './vae';
 
 export const ADAPTERS: readonly Adapter[] = [
+  loraAdapter,
+  embeddingAdapter,
+  checkpointAdapter,
   controlNetAdapter,
   controlledUNetAdapter,
   t2iAdapter,

@@ -25,7 +25,8 @@ export function transformerOf(files: readonly DetectedFile[]): ModelPart | undef
   );
 }
 
-function build(part: ModelPart, spec: DenoiserSpec): BuiltGraph {
+/** Graph of any transformer. */
+export function buildTransformer(part: ModelPart, spec: DenoiserSpec): BuiltGraph {
   switch (part.architecture) {
     case 'flux1':
     case 'chroma':
@@ -112,7 +113,7 @@ export async function velocity(
   more: Readonly<Record<string, HostTensor>> = {},
 ): Promise<HostTensor> {
   const [batch = 0, , height = 0, width = 0] = x.shape;
-  const built = build(part, { batch, height, width, tokens: context.shape[1] ?? 0 });
+  const built = buildTransformer(part, { batch, height, width, tokens: context.shape[1] ?? 0 });
   const wanted = Object.fromEntries(Object.entries(more).filter(([name]) => built.graph.inputs.has(name)));
   // Without a mask every token takes part.
   if (built.graph.inputs.has('contextMask') && !wanted['contextMask']) {
