@@ -214,7 +214,7 @@ export function parametersOfPairs(prompt: string, negative: string, pairs: Infot
  * The pairs of typed parameters. Keys that were read keep their order and, where unchanged, their exact text; new
  * ones stand in the original's order, unknown ones before `Version`.
  */
-function pairsOfParameters(parameters: GenerationParameters): InfotextPairs {
+export function pairsOfParameters(parameters: GenerationParameters): InfotextPairs {
   const work: Work = {
     main: { ...parameters },
     hires: { ...parameters.hires },
