@@ -18,7 +18,7 @@ import { readBuffer } from './read_buffer';
 import { recordProgram, type RecordOptions } from './recorder';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
-import { plainTuning, type GemmTuning } from './tuning';
+import { plainTuning, type Tuning } from './tuning';
 import { WeightStore } from './weight_store';
 
 /** One dispatch should end within a frame or two on a slow device (about 1 TFLOP/s). */
@@ -27,7 +27,7 @@ const DISPATCH_FLOPS = 3e10;
 export interface WebgpuOptions extends DeviceOptions {
   readonly sources: KernelSources;
   /** Choice of matrix kernels; default the plain one, see `tuneBackend`. */
-  readonly tuning?: GemmTuning;
+  readonly tuning?: Tuning;
   /** Kernel calls longer than this are cut; for tests. */
   readonly dispatchFlops?: number;
   /** Bytes of sentinels around outputs and temporaries, which then reuse nothing; for tests. */
@@ -39,7 +39,7 @@ export function planWebgpu(
   graph: Graph,
   weights: WeightMap,
   limits: { readonly maxBindingBytes: number; readonly maxBufferBytes: number },
-  tuning: GemmTuning = plainTuning,
+  tuning: Tuning = plainTuning,
 ): MemoryPlan {
   const options = { maxBindingBytes: limits.maxBindingBytes, dispatchFlops: DISPATCH_FLOPS, tuning };
   const recorded = recordProgram(graph, weights, options);
@@ -53,7 +53,7 @@ export class WebgpuBackend implements Backend {
   readonly #options: WebgpuOptions;
   readonly #lincomb: LincombRunner;
   readonly #programs = new Set<WebgpuProgram>();
-  #tuning: GemmTuning;
+  #tuning: Tuning;
   #notes: Readonly<Record<string, string>> = {};
   #disposed = false;
 
@@ -95,7 +95,7 @@ export class WebgpuBackend implements Backend {
   }
 
   /** Replaces the choice of kernels for programs compiled from now on. */
-  setTuning(tuning: GemmTuning, notes: Readonly<Record<string, string>>): void {
+  setTuning(tuning: Tuning, notes: Readonly<Record<string, string>>): void {
     this.#tuning = tuning;
     this.#notes = notes;
   }

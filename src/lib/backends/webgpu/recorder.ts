@@ -13,14 +13,14 @@ import type { ParamValue } from './kernel_sources';
 import { OP_RECORDERS, type RecordOp } from './ops/registry';
 import { recordLayoutCopy } from './ops/strided';
 import type { BufferId, DispatchPlan, IdCheck, Operand, PlannedBuffer, PlannedWeight, ProgramPlan } from './plan_types';
-import type { GemmTuning } from './tuning';
+import type { Tuning } from './tuning';
 import { planWeight, type WeightForm } from './weights/weight_plan';
 
 export interface RecordOptions {
   readonly maxBindingBytes: number;
   /** Longer kernel calls are cut into several dispatches. */
   readonly dispatchFlops: number;
-  readonly tuning: GemmTuning;
+  readonly tuning: Tuning;
 }
 
 /** A matrix weight as kernels see it: the plan, and operands of each part. */
@@ -46,7 +46,7 @@ export interface KernelCall {
 
 /** What the recorder of an operator may do. */
 export interface OpContext {
-  readonly tuning: GemmTuning;
+  readonly tuning: Tuning;
   value(id: ValueId): Value;
   /** The data of a value, made distinct from those in `apart`, since kernels bind everything writable. */
   operand(id: ValueId): Operand;

@@ -33,6 +33,12 @@ export const recordAttention: RecordOp<'attention'> = (ctx, node) => {
     biasQ: bq === 1 ? 0 : keys,
     scale,
   };
+  const choice = ctx.tuning.attention({ queries, keys, width });
+  if (choice.kernel === 'flash' && width % 4 === 0) {
+    const total = n * heads * Math.ceil(width / 128) * Math.ceil(queries / 32);
+    ctx.call({ kernel: ['lib/index', 'attention_flash'], bindings, params: { ...params, total }, workgroups: total });
+    return;
+  }
   const count = n * queries * heads * Math.ceil(width / 16);
   ctx.call({
     kernel: ['lib/index', 'attention_plain'],

@@ -41,12 +41,16 @@ function recordProduct(ctx: OpContext, product: Product): void {
   const { storage, rowElems, rows } = matrix.weight.plan;
   for (const part of matrix.parts) {
     const n = part.rows;
-    const choice = ctx.tuning({ m, n, k });
+    const choice = ctx.tuning.gemm({ m, n, k });
     const files = ['lib/index', 'lib/half', 'lib/activation', 'lib/gemm_params', 'lib/epilogue'];
-    const kernel = [...files, `operand/${product.operand}`, `quant/${storage.fragment}`, `gemm_${choice.kernel}`];
+    const scratch =
+      choice.kernel === 'tiled' && choice.scratch === true && storage.fragment !== 'f16' && storage.fragment !== 'f32';
+    const quants = scratch ? recordScratch(ctx, matrix, part) : part.quants;
+    const fragment = scratch ? 'f16_scratch' : storage.fragment;
+    const kernel = [...files, `operand/${product.operand}`, `quant/${fragment}`, `gemm_${choice.kernel}`];
     const bindings = {
       x: product.x,
-      quants: part.quants,
+      quants,
       scales: part.scales,
       bias: product.bias,
       residual: product.residual,
@@ -85,7 +89,7 @@ function recordProduct(ctx: OpContext, product: Product): void {
     const tiles = Math.ceil(m / bm) * Math.ceil(n / bn) * splits;
     const overrides = { BM: bm, BN: bn, BK: bk, THREADS: (bm / 8) * (bn / 8), SPLITS: splits };
     const partial = splits > 1 ? ctx.temp(4 * splits * m * n) : undefined;
-    const whole = partial ? { x: product.x, quants: part.quants, scales: part.scales, partial } : bindings;
+    const whole = partial ? { x: product.x, quants, scales: part.scales, partial } : bindings;
     ctx.call({ kernel, overrides, bindings: whole, params, share, workgroups: tiles });
     if (!partial) continue;
     ctx.call({
@@ -96,6 +100,21 @@ function recordProduct(ctx: OpContext, product: Product): void {
       workgroups: Math.ceil((m * n) / 256),
     });
   }
+}
+
+/** The part of a weight as half precision in the arena. */
+function recordScratch(ctx: OpContext, { weight }: MatrixOperand, part: MatrixOperand['parts'][number]): Operand {
+  const { storage, rowElems } = weight.plan;
+  const count = (part.rows * rowElems) / 4;
+  const scratch = ctx.temp(8 * count);
+  ctx.call({
+    kernel: ['lib/index', 'lib/half', `quant/${storage.fragment}`, 'dequantize_half'],
+    bindings: { quants: part.quants, scales: part.scales, y: scratch },
+    params: { count, rowElems, blockSize: storage.kind === 'codes' ? storage.blockSize : 1 },
+    share: 0,
+    workgroups: Math.ceil(count / 256),
+  });
+  return scratch;
 }
 
 function id(value: number | undefined): number {
