@@ -98,9 +98,12 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
   const denoiser = base?.parts.find((part) => part.role === 'denoiser');
   const names = files.map((file) => file.file).join(', ');
   if (!base || !denoiser) {
+    const declared = files.map((file) => file.index.metadata.get('general.architecture'));
+    const said = declared.flatMap((name) => (typeof name === 'string' ? [name.slice(0, 40)] : []));
+    const calls = said.length > 0 ? ` (the file says "${said.join('", "')}")` : '';
     throw new AppError(
       'model/unrecognised',
-      `${names}: one file must hold a denoiser (U-Net or transformer), got ${files.map((f) => f.kind).join(', ') || 'nothing'}; choose a checkpoint.`,
+      `${names}: one file must hold a denoiser (U-Net or transformer), got ${files.map((f) => f.kind).join(', ') || 'nothing'}${calls}; choose an image model's checkpoint.`,
       { details: { files: files.map(({ file, kind }) => ({ file, kind })) } },
     );
   }

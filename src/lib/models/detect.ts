@@ -11,6 +11,7 @@ import { findClipVision } from './clip_vision/clip_vision';
 import { findControlNet, type ControlNetConfig } from './controlnet/controlnet';
 import { findFlux1 } from './flux1/build';
 import { findFlux2 } from './flux2/flux2';
+import { adapterFamily as loraFamily, isAdapter } from './lora/family';
 import type { ConfigHints, HintTable, ModelPart, TextEncoderId } from './part';
 import { findQwen3 } from './qwen3/qwen3';
 import { findIpAdapter, type IpAdapterConfig } from './ip_adapter/ip_adapter';
@@ -21,6 +22,7 @@ import { findRrdb } from './upscaler/rrdb';
 import { findSrvgg } from './upscaler/srvgg';
 import { findZImage } from './z_image/z_image';
 import { TensorView } from './tensor_view';
+import { embeddingFamily } from './textual_inversion';
 import { findTinyVae } from './tiny_vae/build';
 import { findUNet } from './unet/build';
 import type { UNetConfig } from './unet/config';
@@ -51,6 +53,8 @@ export interface DetectedFile {
   /** Set when the file has a denoiser, or an adapter for one. */
   readonly family?: FamilyId;
   readonly parts: readonly ModelPart[];
+  /** What a file without whole parts is a piece of. */
+  readonly fragmentOf?: string;
   /** What the file's own metadata declare: title, resolution, prediction. */
   readonly declared: Declared;
   readonly notes: readonly string[];
@@ -74,7 +78,8 @@ const CLIP_PREFIXES: readonly (readonly [string, TextEncoderId | undefined])[] =
   ['', undefined],
 ];
 
-const ADAPTER_PREFIXES = ['control_model.', 'controlnet.', ''];
+/** Pickled upscalers keep their weights one level down. */
+const ADAPTER_PREFIXES = ['control_model.', 'controlnet.', 'params_ema.', 'params.', ''];
 
 /** Adapters and upscalers: files of one part. */
 function findAdapter(
@@ -205,15 +210,51 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}, options: D
   const vae = first(VAE_PREFIXES, all, (view) => findKlVae(view, index.name) ?? findTinyVae(view, index.name));
   if (vae) parts.push(vae);
 
+  const loose = parts.length === 0 ? looseKind(index) : undefined;
+  family ??= loose?.family;
   return {
     file: index.name,
-    kind: fileKind(parts),
+    kind: loose?.kind ?? fileKind(parts),
     ...(family ? { family } : {}),
+    ...(loose?.fragmentOf ? { fragmentOf: loose.fragmentOf } : {}),
     parts,
     declared,
     notes,
     index,
   };
+}
+
+interface Loose {
+  readonly kind: FileKind;
+  readonly family?: FamilyId;
+  readonly fragmentOf?: string;
+}
+
+/** Names that only occur inside a network, with the family they speak for. */
+const FRAGMENTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /(^|\.)(double_blocks\.\d|single_blocks\.\d|time_in\.in_layer|vector_in\.|guidance_in\.|img_in\.|txt_in\.)/,
+    'flux1',
+  ],
+  [/(^|\.)joint_blocks\.\d/, 'sd3'],
+  [/(^|\.)(input_blocks|output_blocks|middle_block)\.\d|(^|\.)(down|up)_blocks\.\d+\.attentions/, 'unet'],
+  [/(^|\.)encoder\.block\.\d+\.layer\.\d/, 't5'],
+  [/(^|\.)text_model\.encoder\.layers\.\d/, 'clip'],
+  [/(^|\.)(en|de)coder\.(mid_block|mid|up_blocks|down_blocks|up|down)\./, 'vae'],
+];
+
+/** A file without a whole part: adapter, embedding, piece of a model, or unknown. */
+function looseKind(index: TensorIndex): Loose {
+  const { tensors } = index;
+  if (isAdapter(tensors)) {
+    const family = loraFamily(tensors);
+    return { kind: 'lora', ...(family ? { family } : {}) };
+  }
+  const names = [...tensors.keys()];
+  const fragment = FRAGMENTS.find(([mark]) => names.some((name) => mark.test(name)))?.[1];
+  if (fragment !== undefined) return { kind: 'partial', fragmentOf: fragment };
+  const embedding = embeddingFamily(index);
+  return embedding ? { kind: 'embedding', family: embedding } : { kind: 'unknown' };
 }
 
 function fileKind(parts: readonly ModelPart[]): FileKind {

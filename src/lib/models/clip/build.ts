@@ -4,7 +4,7 @@ import { weightResolver } from '../../graph/weights';
 import { mapWeights } from '../names';
 import type { BuiltGraph, ConfigHints, ModelPart, TextEncoderId } from '../part';
 import type { TensorView } from '../tensor_view';
-import { clipEncoderId, clipLayout, readClip, type ClipConfig } from './config';
+import { checkHeads, clipEncoderId, clipLayout, readClip, type ClipConfig } from './config';
 import { clipLayers } from './names';
 import { clipFinalNorm, clipHidden, clipPooled } from './network';
 
@@ -52,6 +52,7 @@ export interface ClipSpec {
 export function buildClip(part: ModelPart<ClipConfig>, spec: ClipSpec): BuiltGraph {
   const { config, weights } = part;
   const { batch, tokens, clipSkip, finalNorm, pooled, injections = false } = spec;
+  checkHeads(config);
   const g = GraphBuilder.create(spec.name ?? part.encoder ?? 'clip', weightResolver(weights));
   const ids = g.input('tokens', [batch, tokens], { elementType: 'i32' });
   const injection = injections

@@ -38,11 +38,15 @@ export function clipEncoderId(config: Pick<ClipConfig, 'width'>, layout: ClipLay
   return layout === 'open_clip' ? 'openclip-bigg' : 'clip-l';
 }
 
-/** Head count: 64 wide heads in every published model; other widths need a hint. */
-export function clipHeads(width: number, hints: ConfigHints | undefined): number {
+/** Head count: 64 wide heads in every published model; other widths need a hint. May be no whole number, see `checkHeads`. */
+function clipHeads(width: number, hints: ConfigHints | undefined): number {
   const given = typeof hints?.heads === 'number' ? hints.heads : undefined;
-  const heads = given ?? (hints?.headDim === undefined ? width / 64 : width / hints.headDim);
-  if (Number.isInteger(heads) && heads >= 1 && width % heads === 0) return heads;
+  return given ?? width / (hints?.headDim ?? 64);
+}
+
+/** @throws AppError 'model/unsupported' when shapes and hints give no usable number of heads */
+export function checkHeads({ width, heads }: Pick<ClipConfig, 'width' | 'heads'>): void {
+  if (Number.isInteger(heads) && heads >= 1 && width % heads === 0) return;
   throw new AppError(
     'model/unsupported',
     `clip: a width of ${width} needs a whole number of heads, got ${heads}; give the number of heads in the model's configuration.`,

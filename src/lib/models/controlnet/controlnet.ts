@@ -5,7 +5,7 @@ import { weightResolver } from '../../graph/weights';
 import { mapWeights, type LayerNames } from '../names';
 import type { BuiltGraph, ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
-import type { UNetConfig } from '../unet/config';
+import { checkUNetHeads, type UNetConfig } from '../unet/config';
 import { readDiffusersEncoder } from '../unet/diffusers';
 import { unetEncoderLayers } from '../unet/names';
 import { unetEncoder, unetMiddle, unetTime } from '../unet/network';
@@ -83,6 +83,7 @@ export interface ControlNetSpec {
 export function buildControlNet(part: ModelPart<ControlNetConfig>, spec: ControlNetSpec): BuiltGraph {
   const { config, weights } = part;
   const { unet, hintBlocks } = config;
+  checkUNetHeads(unet);
   const { batch, height, width, tokens } = spec;
   const g = GraphBuilder.create('controlnet', weightResolver(weights));
   const cell = 2 ** Math.floor(hintBlocks.length / 2);

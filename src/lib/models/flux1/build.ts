@@ -7,7 +7,7 @@ import type { DenoiserSpec, ExtraInput } from '../family';
 import { mapWeights } from '../names';
 import type { BuiltGraph, ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
-import { flux1Layout, readFlux1, type Flux1Config } from './config';
+import { checkAxes, flux1Layout, readFlux1, type Flux1Config } from './config';
 import { flux1Layers } from './names';
 import { conditioningVector, flux1, layeredModulations } from './network';
 
@@ -39,6 +39,7 @@ export function flux1Inputs(config: Flux1Config): ExtraInput[] {
 export function buildFlux1(part: ModelPart<Flux1Config>, spec: DenoiserSpec): BuiltGraph {
   const { config, weights } = part;
   const { batch, height, width, tokens } = spec;
+  checkAxes(config);
   const g = GraphBuilder.create(part.architecture, weightResolver(weights));
   const image = (name: string, values: number) =>
     g.input(name, [batch, values / 4, height, width], { layout: 'image' });

@@ -26,14 +26,18 @@ export interface Flux1Config {
 export type DitLayout = 'bfl' | 'diffusers';
 
 /** Rotary axes of a head: an eighth for the sequence axis, the rest halved over rows and columns (16, 56, 56 of 128). */
-export function fluxAxes(headDim: number, hints: ConfigHints | undefined): readonly number[] {
-  const axes = hints?.ropeAxes ?? [headDim / 8, (headDim * 7) / 16, (headDim * 7) / 16];
-  const sum = axes.reduce((a, b) => a + b, 0);
-  if (sum === headDim && axes.every((d) => Number.isInteger(d) && d > 0 && d % 2 === 0)) return axes;
+function fluxAxes(headDim: number, hints: ConfigHints | undefined): readonly number[] {
+  return hints?.ropeAxes ?? [headDim / 8, (headDim * 7) / 16, (headDim * 7) / 16];
+}
+
+/** @throws AppError 'model/unsupported' unless the axes are even and sum up to the head width */
+export function checkAxes({ headDim, ropeAxes }: { headDim: number; ropeAxes: readonly number[] }): void {
+  const sum = ropeAxes.reduce((a, b) => a + b, 0);
+  if (sum === headDim && ropeAxes.every((d) => Number.isInteger(d) && d > 0 && d % 2 === 0)) return;
   throw new AppError(
     'model/unsupported',
-    `flux: rotary axes must be even and sum up to the head width ${headDim}, got ${axes.join(', ')}; give them in the model's configuration.`,
-    { details: { headDim, axes } },
+    `transformer: rotary axes must be even and sum up to the head width ${headDim}, got ${ropeAxes.join(', ')}; give them in the model's configuration.`,
+    { details: { headDim, axes: ropeAxes } },
   );
 }
 

@@ -15,6 +15,7 @@ import {
 import { gridPositions, ropeTables, type RopeTables } from '../dit/rope_table';
 import type { DenoiserSpec } from '../family';
 import type { BuiltGraph, ModelPart } from '../part';
+import { checkAxes } from '../flux1/config';
 import type { Flux2Config } from './flux2';
 
 const IMAGE = { q: 'to_q', k: 'to_k', v: 'to_v', normQ: 'norm_q', normK: 'norm_k' } as const;
@@ -130,6 +131,7 @@ export function flux2(
 export function buildFlux2(part: ModelPart<Flux2Config>, spec: DenoiserSpec): BuiltGraph {
   const { config, weights } = part;
   const { batch, height, width, tokens } = spec;
+  checkAxes(config);
   const g = GraphBuilder.create('flux2', weightResolver(weights));
   const x = g.input('x', [batch, config.inWidth, height, width], { layout: 'image' });
   const timestep = g.input('timestep', [batch]);

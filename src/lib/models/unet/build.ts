@@ -6,7 +6,7 @@ import type { DenoiserSpec, ExtraInput } from '../family';
 import { mapWeights } from '../names';
 import type { BuiltGraph, ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
-import type { UNetConfig } from './config';
+import { checkUNetHeads, type UNetConfig } from './config';
 import { readDiffusersUNet } from './diffusers';
 import { unetLayers } from './names';
 import { unet } from './network';
@@ -95,6 +95,7 @@ export interface UNetSpec extends DenoiserSpec {
 /** The denoiser's graph; inputs and output as `ModelFamily.buildDenoiser` says. */
 export function buildUNet(part: ModelPart<UNetConfig>, spec: UNetSpec): BuiltGraph {
   const { config } = part;
+  checkUNetHeads(config);
   const weights = spec.extraWeights ? new Map([...part.weights, ...spec.extraWeights]) : part.weights;
   const { batch, height, width, tokens } = spec;
   const g = GraphBuilder.create('unet', weightResolver(weights), { circular: spec.circular ?? false });

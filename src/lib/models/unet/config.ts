@@ -79,17 +79,6 @@ export function finishUNetConfig(
     firstAttention === undefined ? 0 : view.size(`${firstAttention}.transformer_blocks.0.attn2.to_k.weight`, 1);
   const widths = structure.down.map((level) => level.blocks[0]?.channels ?? 0);
   const heads = unetHeads(widths, hints, linearProjection ? { width: 64 } : { count: 8 });
-  for (const [level, count] of heads.entries()) {
-    const hasAttention = structure.down[level]?.blocks.some((block) => block.depth > 0) ?? false;
-    const width = widths[level] ?? 0;
-    if (hasAttention && (!Number.isInteger(count) || count < 1 || width % count !== 0)) {
-      throw new AppError(
-        'model/unsupported',
-        `unet: level ${level} is ${width} wide, which ${count} heads do not divide; give the number of heads in the model's configuration.`,
-        { details: { level, width, heads: count } },
-      );
-    }
-  }
   return {
     ...structure,
     inChannels: view.size(`${stem}.weight`, 1),
@@ -103,4 +92,19 @@ export function finishUNetConfig(
     vectorWidth: view.size(`${vector}.weight`, 1),
     guidanceWidth: view.size(`${guidance}.weight`, 1),
   };
+}
+
+/** @throws AppError 'model/unsupported' when shapes and hints give no usable number of heads */
+export function checkUNetHeads({ down, heads }: Pick<UNetConfig, 'down' | 'heads'>): void {
+  for (const [level, count] of heads.entries()) {
+    const hasAttention = down[level]?.blocks.some((block) => block.depth > 0) ?? false;
+    const width = down[level]?.blocks[0]?.channels ?? 0;
+    if (hasAttention && (!Number.isInteger(count) || count < 1 || width % count !== 0)) {
+      throw new AppError(
+        'model/unsupported',
+        `unet: level ${level} is ${width} wide, which ${count} heads do not divide; give the number of heads in the model's configuration.`,
+        { details: { level, width, heads: count } },
+      );
+    }
+  }
 }

@@ -6,6 +6,7 @@ import { chunks, projectQkv } from '../dit/blocks';
 import { gridPositions, ropeTables, type Position, type RopeTables } from '../dit/rope_table';
 import type { DenoiserSpec } from '../family';
 import type { BuiltGraph, ModelPart } from '../part';
+import { checkAxes } from '../flux1/config';
 import type { ZImageConfig } from './z_image';
 
 const EPS = 1e-5;
@@ -64,6 +65,7 @@ function block(g: GraphBuilder, x: Value, rope: RopeTables, config: ZImageConfig
 export function buildZImage(part: ModelPart<ZImageConfig>, spec: DenoiserSpec): BuiltGraph {
   const { config, weights } = part;
   const { batch, height, width, tokens } = spec;
+  checkAxes(config);
   const g = GraphBuilder.create('z-image', weightResolver(weights));
   const input = g.input('x', [batch, config.channels, height, width], { layout: 'image' });
   const timestep = g.input('timestep', [batch]);
