@@ -1,0 +1,62 @@
+/** What the WebGPU backend reads how: stored type × operator → path. The catalogue page is made from this table. */
+import { OPS, type OpName } from '../../graph/ops/registry';
+import { QUANT_TYPES, type QuantTypeId } from '../../quant/registry';
+import { OP_RECORDERS } from './ops/registry';
+import { directFragment } from './weights/weight_plan';
+
+/**
+ * direct: kernels decode the stored bits. decoded: turned into floats on the host while loading.
+ * refused: the type has no decoder, the error names it.
+ */
+export type WeightPath = 'direct' | 'decoded' | 'refused';
+
+/** Operators that read a matrix weight in place; every other weight becomes f32 at load. */
+export const MATRIX_OPS = ['linear', 'conv2d', 'embedding'] as const satisfies readonly OpName[];
+
+export interface SupportRow {
+  readonly type: QuantTypeId;
+  readonly label: string;
+  readonly paths: Readonly<Record<(typeof MATRIX_OPS)[number], WeightPath>>;
+  /** File below `wgsl/quant/`; undefined when decoded or refused. */
+  readonly fragment: string | undefined;
+}
+
+/** One row per stored type. */
+export function supportTable(): readonly SupportRow[] {
+  return QUANT_TYPES.map((type) => {
+    const fragment = directFragment(type.id);
+    const path: WeightPath = fragment !== undefined ? 'direct' : 'dequantize' in type ? 'decoded' : 'refused';
+    return { type: type.id, label: type.label, paths: { linear: path, conv2d: path, embedding: path }, fragment };
+  });
+}
+
+/** Operators that only rename data and cost nothing. */
+const FREE: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'imageToTokens', 'tokensToImage', 'vectorToImage']);
+
+/** The catalogue as Markdown: operators with formula and WebGPU path, then stored types. */
+export function supportMarkdown(): string {
+  const ops = OPS.map(({ name, summary }) => {
+    const path = FREE.has(name) ? 'free' : OP_RECORDERS[name] ? 'kernel' : 'none';
+    return `| \`${name}\` | ${summary.replaceAll('|', '\\|')} | ${path} |`;
+  });
+  const types = supportTable().map(
+    ({ type, label, paths, fragment }) =>
+      `| ${type} | ${label} | ${MATRIX_OPS.map((op) => paths[op]).join(' | ')} | ${fragment ? `\`wgsl/quant/${fragment}.wgsl\`` : '–'} |`,
+  );
+  return [
+    '## Operators on WebGPU',
+    '',
+    '| operator | formula | path |',
+    '|---|---|---|',
+    ...ops,
+    '',
+    '## Stored weight types on WebGPU',
+    '',
+    `\`direct\`: kernels read the stored bits. \`decoded\`: floats since loading. Views that cut blocks, transposed and strided tensors are decoded.`,
+    '',
+    `| type | what | ${MATRIX_OPS.join(' | ')} | decoder |`,
+    `|---|---|${MATRIX_OPS.map(() => '---|').join('')}---|`,
+    ...types,
+    '',
+  ].join('\n');
+}
