@@ -146,8 +146,11 @@ describe('applyLora', () => {
     expect(found['fc']).toEqual(expected['fc']);
   });
 
-  it('changes no bit at strength 0 where the layer has no activation of its own', async () => {
-    const result = applyLora(graph, weights, [lora('a', { proj: [proj], one: [one] }), lora('b', { proj: [proj] })]);
+  it('changes no bit at strength 0', async () => {
+    const result = applyLora(graph, weights, [
+      lora('a', { fc: [fc], proj: [proj], conv: [conv], one: [one] }),
+      lora('b', { proj: [proj] }),
+    ]);
     const [found, plain] = [
       await runReference(result.graph, result.weights, strengths({ a: 0, b: 0 })),
       await runReference(graph, weights),

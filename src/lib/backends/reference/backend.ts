@@ -1,6 +1,6 @@
 /**
  * The CPU reference: naive loops over the graph, the truth that other backends are tested against.
- * Exact rather than fast: weights are f32, sums f64, about 0.5 GFLOP/s.
+ * Exact rather than fast: f64 between f32 inputs and outputs, about 0.5 GFLOP/s.
  */
 import type { Graph } from '../../graph/ir';
 import type { WeightMap } from '../../graph/weights';
@@ -12,7 +12,7 @@ import { ownTensor, ReferenceTensor } from './tensor';
 class ReferenceBackend implements Backend {
   readonly id = 'reference';
   readonly label = 'CPU reference';
-  readonly info = { arithmetic: 'f32 storage, f64 sums', threads: '1' };
+  readonly info = { arithmetic: 'f32 weights, inputs and outputs, f64 in between', threads: '1' };
   readonly #tensors = new Set<ReferenceTensor>();
   readonly #programs = new Set<ReferenceProgram>();
   #disposed = false;

@@ -1,4 +1,7 @@
-/** Runs a graph node by node; frees every intermediate after its last use. */
+/**
+ * Runs a graph node by node; frees every intermediate after its last use. Intermediates are f64, so that the result is
+ * off by one rounding only: the f32 errors of ill-conditioned networks do not hide another backend's.
+ */
 import { throwIfAborted } from '../../base/abort';
 import { AppError } from '../../base/errors';
 import { valueOf, type AnyNode, type Graph, type ValueId } from '../../graph/ir';
@@ -41,6 +44,11 @@ export async function loadResidents(
   return residents;
 }
 
+/** A copy for the caller: rounded to f32 once, at the end. */
+function hostElements(data: Elements): Float32Array | Int32Array {
+  return data instanceof Int32Array ? data.slice() : Float32Array.from(data);
+}
+
 export class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly plan: MemoryPlan;
@@ -64,7 +72,7 @@ export class ReferenceProgram implements Program {
     const dying: ValueId[][] = graph.nodes.map(() => []);
     for (const { id, last } of liveRanges(graph).values()) dying[last]?.push(id);
     this.#dying = dying;
-    const bytes = (id: ValueId) => valueBytes(valueOf(graph, id));
+    const bytes = (id: ValueId) => (valueOf(graph, id).elementType === 'i32' ? 1 : 2) * valueBytes(valueOf(graph, id));
     let weightsBytes = 0;
     for (const { data } of residents.values()) weightsBytes += data.byteLength;
     const arenaBytes = maxLiveBytes(graph, bytes);
@@ -148,7 +156,7 @@ export class ReferenceProgram implements Program {
     for (const [name, id] of graph.outputs) {
       const value = values.get(id);
       if (!value) throw new AppError('internal/unexpected', `${graph.name}: output "${name}" was not computed.`);
-      outputs[name] = new ReferenceTensor(this.#tensors, value.shape, value.data.slice());
+      outputs[name] = new ReferenceTensor(this.#tensors, value.shape, hostElements(value.data));
     }
     return outputs;
   }
@@ -157,7 +165,8 @@ export class ReferenceProgram implements Program {
     const own = ownTensor(this.#tensors, tensor);
     const wanted = valueOf(this.graph, this.graph.inputs.get(name) ?? -1).elementType;
     const found = own.data instanceof Int32Array ? 'i32' : 'f32';
-    if (wanted === found) return own;
+    if (wanted === found)
+      return { shape: own.shape, data: own.data instanceof Int32Array ? own.data : Float64Array.from(own.data) };
     throw new AppError('graph/shape', `${this.graph.name}: input "${name}" must hold ${wanted}, got ${found}.`, {
       details: { input: name, wanted, found },
     });

@@ -3,14 +3,16 @@ import { AppError } from '../../base/errors';
 import type { Shape } from '../../base/shape';
 import type { DeviceTensor } from '../backend';
 import { disposedError } from '../check_inputs';
-import type { Elements, Tensor } from './ops/evaluate';
+import type { Tensor } from './ops/evaluate';
+
+type HostElements = Float32Array | Int32Array;
 
 export class ReferenceTensor implements DeviceTensor, Tensor {
   readonly shape: Shape;
   readonly #owner: Set<ReferenceTensor>;
-  #data: Elements | undefined;
+  #data: HostElements | undefined;
 
-  constructor(owner: Set<ReferenceTensor>, shape: Shape, data: Elements) {
+  constructor(owner: Set<ReferenceTensor>, shape: Shape, data: HostElements) {
     this.#owner = owner;
     this.shape = [...shape];
     this.#data = data;
@@ -18,7 +20,7 @@ export class ReferenceTensor implements DeviceTensor, Tensor {
   }
 
   /** @throws AppError 'backend/disposed' */
-  get data(): Elements {
+  get data(): HostElements {
     if (!this.#data) throw disposedError('reference tensor');
     return this.#data;
   }

@@ -79,8 +79,7 @@ interface Own {
 /**
  * Adds the side paths of all LoRAs to a graph; call it before `optimize`. Low-rank updates of one layer are joined
  * along the rank: two small layers per layer, however many LoRAs.
- * At strength 0 the reference gives the plain graph's result bit for bit (y + 0·x), but for layers that had an
- * activation in their epilogue: it becomes a node of its own, which rounds once more.
+ * At strength 0 the reference gives the plain graph's result bit for bit (y + 0·x).
  * @throws AppError 'lora/shape' for factors that do not fit their layer, 'argument/invalid' for an id given twice
  */
 export function applyLora(graph: Graph, weights: WeightMap, loras: readonly Lora[]): LoraResult {

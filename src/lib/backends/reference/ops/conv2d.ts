@@ -39,7 +39,7 @@ export const conv2d: Evaluate<'conv2d'> = (inputs, attrs, output) => {
   const wrap = attrs.padMode === 'circular';
   const rows = taps(kh, oh, h, attrs.stride, attrs.pad[0], attrs.upsample, wrap);
   const columns = taps(kw, ow, w, attrs.stride, attrs.pad[3], attrs.upsample, wrap);
-  const y = new Float32Array(n * oc * oh * ow);
+  const y = new Float64Array(n * oc * oh * ow);
   const plane = new Float64Array(oh * ow);
   for (let image = 0; image < n; image++) {
     for (let o = 0; o < oc; o++) {

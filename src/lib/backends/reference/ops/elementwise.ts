@@ -80,14 +80,14 @@ export const lincomb: Evaluate<'lincomb'> = (inputs, { coefficients }, output) =
     const x = need('lincomb', inputs, term).data;
     for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + coefficient * (x[i] ?? 0);
   }
-  return Float32Array.from(total);
+  return total;
 };
 
 export const gatedActivation: Evaluate<'gatedActivation'> = (inputs, { activation, gate }, output) => {
   const x = need('gatedActivation', inputs, 0).data;
   const f = activationFunction(activation);
   const d = output.shape.at(-1) ?? 1;
-  const y = new Float32Array(x.length / 2);
+  const y = new Float64Array(x.length / 2);
   const [gateAt, otherAt] = gate === 'first' ? [0, d] : [d, 0];
   for (let row = 0; row < y.length; row += d) {
     for (let i = 0; i < d; i++) {
@@ -102,7 +102,7 @@ export const modulate: Evaluate<'modulate'> = (inputs) => {
   const scale = need('modulate', inputs, 1).data;
   const shift = inputs[2]?.data;
   const [n, t, d] = axes3(shape);
-  const y = new Float32Array(x.length);
+  const y = new Float64Array(x.length);
   for (let row = 0; row < n * t; row++) {
     const vector = Math.floor(row / t) * d;
     for (let i = 0; i < d; i++) {

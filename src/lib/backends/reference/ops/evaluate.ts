@@ -1,10 +1,11 @@
-/** The form of a reference operator: plain loops over row-major data, sums in f64, one rounding on store. */
+/** The form of a reference operator: plain loops over row-major data, everything in f64. */
 import type { Shape } from '../../../base/shape';
 import type { TensorType } from '../../../graph/ir';
 import { shapeError } from '../../../graph/ops/define';
 import type { OpAttrs, OpName } from '../../../graph/ops/registry';
 
-export type Elements = Float32Array | Int32Array;
+/** Intermediates are f64, weights f32, ids i32. */
+export type Elements = Float64Array | Float32Array | Int32Array;
 
 export interface Tensor {
   readonly shape: Shape;
@@ -35,7 +36,7 @@ export function axes4([a = 1, b = 1, c = 1, d = 1]: Shape): readonly [number, nu
 
 /** An array of the element type of a tensor. */
 export function newElements(like: Elements, length: number): Elements {
-  return like instanceof Int32Array ? new Int32Array(length) : new Float32Array(length);
+  return like instanceof Int32Array ? new Int32Array(length) : new Float64Array(length);
 }
 
 /** Row-major strides, in elements. */

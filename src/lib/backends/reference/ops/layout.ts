@@ -97,7 +97,7 @@ export const upsampleNearest: Evaluate<'upsampleNearest'> = (inputs, { factor },
 export const averagePool: Evaluate<'averagePool'> = (inputs, { size }, output) => {
   const { shape, data: x } = need('averagePool', inputs, 0);
   const [n, c, h, w] = axes4(shape);
-  const y = new Float32Array(elementCount(output.shape));
+  const y = new Float64Array(elementCount(output.shape));
   let to = 0;
   for (let plane = 0; plane < n * c; plane++) {
     for (let oy = 0; oy < h; oy += size) {

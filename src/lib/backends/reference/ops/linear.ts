@@ -11,7 +11,7 @@ export const linear: Evaluate<'linear'> = (inputs, { activation }, output) => {
   const k = shape.at(-1) ?? 1;
   const n = output.shape.at(-1) ?? 1;
   const rows = elementCount(shape) / k;
-  const y = new Float32Array(rows * n);
+  const y = new Float64Array(rows * n);
   for (let row = 0; row < rows; row++) {
     const xAt = row * k;
     for (let column = 0; column < n; column++) {

@@ -23,7 +23,7 @@ export const groupNorm: Evaluate<'groupNorm'> = (inputs, { groups, eps, activati
   const [n, c, h, w] = axes4(shape);
   const channels = c / groups;
   const pixels = h * w;
-  const y = new Float32Array(x.length);
+  const y = new Float64Array(x.length);
   for (let run = 0; run < n * groups; run++) {
     const from = run * channels * pixels;
     const { mean, inverse } = statistics(x, from, channels * pixels, eps);
@@ -46,7 +46,7 @@ export const layerNorm: Evaluate<'layerNorm'> = (inputs, { eps }) => {
   const weight = inputs[1]?.data;
   const bias = inputs[2]?.data;
   const d = shape.at(-1) ?? 1;
-  const y = new Float32Array(x.length);
+  const y = new Float64Array(x.length);
   for (let from = 0; from < x.length; from += d) {
     const { mean, inverse } = statistics(x, from, d, eps);
     for (let i = 0; i < d; i++) {
@@ -59,7 +59,7 @@ export const layerNorm: Evaluate<'layerNorm'> = (inputs, { eps }) => {
 export const rmsNorm: Evaluate<'rmsNorm'> = (inputs, { eps, size }) => {
   const x = need('rmsNorm', inputs, 0).data;
   const weight = inputs[1]?.data;
-  const y = new Float32Array(x.length);
+  const y = new Float64Array(x.length);
   for (let from = 0; from < x.length; from += size) {
     let squares = 0;
     for (let i = 0; i < size; i++) squares += (x[from + i] ?? 0) * (x[from + i] ?? 0);

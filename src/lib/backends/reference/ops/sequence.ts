@@ -15,7 +15,7 @@ export const embedding: Evaluate<'embedding'> = (inputs, _attrs, output) => {
   const ids = need('embedding', inputs, 0).data;
   const { shape, data: weight } = need('embedding', inputs, 1);
   const [count = 0, d = 0] = shape;
-  const y = new Float32Array(elementCount(output.shape));
+  const y = new Float64Array(elementCount(output.shape));
   for (const [i, id] of ids.entries()) {
     checkIndex('embedding', 'an id', id, count);
     y.set(weight.subarray(id * d, (id + 1) * d), i * d);
@@ -27,7 +27,7 @@ export const gatherToken: Evaluate<'gatherToken'> = (inputs) => {
   const { shape, data: x } = need('gatherToken', inputs, 0);
   const index = need('gatherToken', inputs, 1).data;
   const [n, t, d] = axes3(shape);
-  const y = new Float32Array(n * d);
+  const y = new Float64Array(n * d);
   for (let image = 0; image < n; image++) {
     const token = index[image] ?? -1;
     checkIndex('gatherToken', 'the index', token, t);
@@ -41,7 +41,7 @@ export const timestepEmbedding: Evaluate<'timestepEmbedding'> = (inputs, attrs) 
   const t = need('timestepEmbedding', inputs, 0).data;
   const frequencies = timestepFrequencies(attrs);
   const half = attrs.dim / 2;
-  const y = new Float32Array(t.length * attrs.dim);
+  const y = new Float64Array(t.length * attrs.dim);
   for (let row = 0; row < t.length; row++) {
     for (let i = 0; i < half; i++) {
       const phase = Math.fround(Math.fround(attrs.scale * (t[row] ?? 0)) * (frequencies[i] ?? 0));
@@ -60,7 +60,7 @@ export const rope: Evaluate<'rope'> = (inputs, { heads, pairing }) => {
   const [n, t, width] = axes3(shape);
   const d = width / heads;
   const half = d / 2;
-  const y = new Float32Array(x.length);
+  const y = new Float64Array(x.length);
   for (let image = 0; image < n; image++) {
     for (let token = 0; token < t; token++) {
       const angles = ((cos.shape[0] === 1 ? 0 : image) * t + token) * half;
