@@ -39,7 +39,7 @@ export function activationFunction(kind: Activation): (x: number) => number {
 }
 
 /** `activation(y)` in place, before the caller adds a residual. */
-export function activateInPlace(y: Float64Array  , kind: Activation | undefined): void {
+export function activateInPlace(y: Float64Array, kind: Activation | undefined): void {
   if (!kind) return;
   const f = functions[kind];
   for (let i = 0; i < y.length; i++) y[i] = f(y[i] ?? 0);
