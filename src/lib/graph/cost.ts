@@ -20,7 +20,7 @@ export interface GraphCost extends NodeCost {
 }
 
 /** Stored bytes of a weight leaf, otherwise f32 or i32 bytes. Scales of companion types are not counted. */
-export function storedBytes(graph: Graph, id: ValueId): number {
+function storedBytes(graph: Graph, id: ValueId): number {
   const value = valueOf(graph, id);
   if (value.source.kind !== 'weight') return valueBytes(value);
   return packedBytes(quantType(value.source.type), elementCount(value.shape));
@@ -41,7 +41,7 @@ function readBytes(graph: Graph, node: AnyNode): number {
 }
 
 /** Cost of one node. `flops` counts a multiply-add as two. */
-export function nodeCost(graph: Graph, node: AnyNode): NodeCost {
+function nodeCost(graph: Graph, node: AnyNode): NodeCost {
   const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(graph, id)));
   const output = valueOf(graph, node.output);
   const flops = opDef(node.op).flops(types, node.attrs, output);

@@ -44,7 +44,7 @@ export interface OpCase {
 }
 
 /** What a case's `build` gets: inputs and weights are made as they are named. */
-export class CaseScope {
+class CaseScope {
   readonly #random: Random;
   readonly #weights = new Map<string, NamedWeight>();
   readonly #inputs: Record<string, HostTensor> = {};
