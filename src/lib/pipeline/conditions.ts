@@ -10,7 +10,15 @@ export interface ConditionTexts {
   readonly negative: string;
   /** Steps of the run, for `[a:b:0.5]`. */
   readonly steps: number;
+  /** Model calls of the second pass, when these are its texts. */
+  readonly hiresSteps?: number;
+  /** Size of the pictures, for denoisers that take it. */
+  readonly widthPx: number;
+  readonly heightPx: number;
 }
+
+/** SDXL refiner's scores of the two prompts, as in its reference pipeline. */
+const AESTHETIC = { prompt: 6, negative: 2.5 };
 
 /** Conditions of a run; `at` gives the same object for as long as nothing changes, so that uploads are kept. */
 export class ConditionPlan {
@@ -27,10 +35,21 @@ export class ConditionPlan {
 
   /** Encodes every distinct text of the plan. */
   static async encode(model: LoadedModel, texts: ConditionTexts, options: EncodeOptions): Promise<ConditionPlan> {
-    const positive = encodePlan(texts.prompt, { steps: texts.steps });
-    const negative = encodePlan(texts.negative, { steps: texts.steps, negative: true });
+    const counts = {
+      steps: texts.steps,
+      ...(texts.hiresSteps === undefined ? {} : { hiresSteps: texts.hiresSteps }),
+    };
+    const positive = encodePlan(texts.prompt, counts);
+    const negative = encodePlan(texts.negative, { ...counts, negative: true });
     const encoded = await encodePrompts(model, [...positive.texts, ...negative.texts], options);
-    return new ConditionPlan(positive, negative, encoded);
+    const { zeroNegative } = model.detected.family;
+    const complete = encoded.map((conditioning, i) => {
+      const isNegative = i >= positive.texts.length;
+      const text = negative.texts[i - positive.texts.length];
+      const own = isNegative && zeroNegative && text === '' ? zeroed(conditioning) : conditioning;
+      return { ...own, ...sizeConditions(model, texts, isNegative ? AESTHETIC.negative : AESTHETIC.prompt) };
+    });
+    return new ConditionPlan(positive, negative, complete);
   }
 
   /** @param call  model call, from 1 */
@@ -50,4 +69,32 @@ export class ConditionPlan {
     }
     return conditions;
   }
+}
+
+function zeroed(conditioning: Conditioning): Conditioning {
+  return Object.fromEntries(
+    Object.entries(conditioning).map(([name, { shape, data }]) => [
+      name,
+      { shape, data: new Float32Array(data.length) },
+    ]),
+  );
+}
+
+function sizeConditions(
+  { detected }: LoadedModel,
+  { widthPx, heightPx }: ConditionTexts,
+  aestheticScore: number,
+): Conditioning {
+  const { sizeIds } = detected.family;
+  if (!detected.inputs.includes('timeIds') || !sizeIds) return {};
+  const ids = sizeIds({
+    originalWidthPx: widthPx,
+    originalHeightPx: heightPx,
+    cropLeftPx: 0,
+    cropTopPx: 0,
+    targetWidthPx: widthPx,
+    targetHeightPx: heightPx,
+    aestheticScore,
+  });
+  return { timeIds: { shape: [1, ids.length], data: Float32Array.from(ids) } };
 }

@@ -1,75 +1,171 @@
 /** Text → conditioning: chunks, text encoders, the family's way of joining their outputs. */
 import type { DeviceTensor, HostTensor } from '../backends/backend';
 import { throwIfAborted } from '../base/abort';
+import { AppError } from '../base/errors';
 import { buildTextEncoder } from '../models/text';
 import type { Conditioning, EncoderOutput, HostArray, TextEncoderSlot } from '../models/family';
 import type { TextEncoderId } from '../models/part';
 import { chunkPrompt, type PromptChunk } from '../prompt/chunks';
 import type { EmphasisMode } from '../prompt/attention';
 import { applyEmphasis } from '../prompt/emphasis';
+import { chunkT5 } from '../prompt/t5_chunks';
+import type { EmbeddingSet } from './embeddings';
 import type { LoadedModel } from './loaded_model';
 
 export interface EncodeOptions {
   readonly clipSkip: number;
   readonly emphasis: EmphasisMode;
+  /** Textual inversions by name, read when a prompt uses them. */
+  readonly embeddings?: EmbeddingSet | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A sequence for an encoder: its chunk, and how many of the ids are no padding. */
+interface Sequence {
+  readonly chunk: PromptChunk;
+  readonly used: number;
 }
 
 /**
  * Conditioning of several prompts, padded to one length so that they can run as one batch: shorter ones are filled up
- * with empty chunks, as the web UIs' "Pad conds" does.
+ * with empty chunks, as the web UIs' "Pad conds" does. Encoders without padding (`pad: 'none'`) keep their lengths.
  * @returns one conditioning per text, in order
+ * @throws AppError 'model/missing-part' when a tokenizer that an encoder needs was not loaded
  */
 export async function encodePrompts(
   model: LoadedModel,
   texts: readonly string[],
   options: EncodeOptions,
 ): Promise<Conditioning[]> {
-  const { family, textEncoders } = model.detected;
+  const { family, textEncoders, inputs } = model.detected;
   const outputs = texts.map((): Partial<Record<TextEncoderId, EncoderOutput>> => ({}));
+  const masks = texts.map((): Float32Array => new Float32Array(0));
   for (const slot of family.encoders) {
     if (!textEncoders.has(slot.id)) continue;
-    const chunked = texts.map((text) => chunksOf(model, slot, text, options));
-    const longest = Math.max(...chunked.map((chunks) => chunks.length));
-    const empty = chunksOf(model, slot, '', options)[0];
-    for (const [i, chunks] of chunked.entries()) {
-      const padded = [...chunks];
-      while (empty && padded.length < longest) padded.push(empty);
+    const sequences = padTogether(
+      slot,
+      texts.map((text) => sequencesOf(model, slot, text, options)),
+      sequencesOf(model, slot, '', options),
+    );
+    for (const [i, list] of sequences.entries()) {
       const encoded: EncoderOutput[] = [];
-      for (const chunk of padded) encoded.push(await encodeChunk(model, slot, chunk, options));
+      for (const sequence of list) encoded.push(await encodeSequence(model, slot, sequence, options));
       const output = outputs[i];
       if (output) output[slot.id] = joinChunks(encoded);
+      if (slot.hidden) masks[i] = contextMask(list);
     }
   }
-  return outputs.map((output) => family.conditioning(output, model.detected));
+  return outputs.map((output, i) => {
+    const conditioning = family.conditioning(output, model.detected);
+    if (!inputs.includes('contextMask')) return conditioning;
+    const data = Float32Array.from(masks[i] ?? []);
+    return { ...conditioning, contextMask: { shape: [1, data.length], data } };
+  });
 }
 
-function chunksOf(
-  model: LoadedModel,
-  slot: TextEncoderSlot,
-  text: string,
-  { emphasis }: EncodeOptions,
-): readonly PromptChunk[] {
-  const padId = typeof slot.pad === 'number' ? slot.pad : undefined;
-  const options = { mode: emphasis, ...(padId === undefined ? {} : { padId }) };
-  return chunkPrompt(text, model.tokenizers.clip, options).chunks;
+/** 1 for every real token and for one padding token behind them. Source: Chroma's reference inference code. */
+function contextMask(list: readonly Sequence[]): Float32Array {
+  return Float32Array.from(list.flatMap(({ chunk, used }) => chunk.tokens.map((_, i) => (i <= used ? 1 : 0))));
 }
 
-async function encodeChunk(
+function sequencesOf(model: LoadedModel, slot: TextEncoderSlot, text: string, options: EncodeOptions): Sequence[] {
+  const { tokenizers, detected } = model;
+  const { emphasis: mode } = options;
+  const missing = () =>
+    new AppError(
+      'model/missing-part',
+      `${detected.label}: needs the vocabulary (tokenizer.json) of ${slot.label}, and none was loaded; add it to the model.`,
+      { details: { tokenizer: slot.tokenizer, encoder: slot.id } },
+    );
+  switch (slot.tokenizer) {
+    case 'clip': {
+      const table = options.embeddings?.table(tokenizers.clip);
+      const { chunks } = chunkPrompt(text, tokenizers.clip, {
+        mode,
+        ...(typeof slot.pad === 'number' ? { padId: slot.pad } : {}),
+        ...(table ? { embeddings: table } : {}),
+      });
+      return chunks.map((chunk) => ({ chunk, used: chunk.tokens.indexOf(tokenizers.clip.endId) + 1 }));
+    }
+    case 't5': {
+      const { t5 } = tokenizers;
+      if (!t5) throw missing();
+      const { chunks } = chunkT5(text, t5, { mode, minLength: slot.minTokens ?? 1 });
+      return chunks.map((chunk) => {
+        const cut = cutTokens(chunk, slot.maxTokens);
+        return { chunk: cut, used: cut.tokens.lastIndexOf(t5.endId) + 1 || cut.tokens.length };
+      });
+    }
+    case 'qwen': {
+      const { qwen } = tokenizers;
+      if (!qwen) throw missing();
+      // A function as replacement: `$&` in a prompt is text, not a pattern.
+      const ids = qwen.encode((slot.template ?? '{prompt}').replace('{prompt}', () => text)).slice(0, slot.maxTokens);
+      const tokens = padded(ids, slot.pad === 'none' ? 0 : (slot.minTokens ?? 0), qwen.endId);
+      return [{ chunk: { tokens, weights: tokens.map(() => 1), embeddings: [] }, used: ids.length }];
+    }
+  }
+  slot.tokenizer satisfies never;
+  return [];
+}
+
+function cutTokens(chunk: PromptChunk, maxTokens: number): PromptChunk {
+  if (chunk.tokens.length <= maxTokens) return chunk;
+  const end = chunk.tokens.at(-1) ?? 0;
+  return {
+    ...chunk,
+    tokens: [...chunk.tokens.slice(0, maxTokens - 1), end],
+    weights: chunk.weights.slice(0, maxTokens),
+  };
+}
+
+function padded(tokens: readonly number[], length: number, padId: number): number[] {
+  return [...tokens, ...Array.from({ length: Math.max(0, length - tokens.length) }, () => padId)];
+}
+
+/** As many sequences for every text, and of one length each. */
+function padTogether(slot: TextEncoderSlot, all: readonly Sequence[][], empty: readonly Sequence[]): Sequence[][] {
+  if (slot.pad === 'none') return [...all];
+  const count = Math.max(...all.map((list) => list.length));
+  const [filler] = empty;
+  const filled = all.map((list) => [...list]);
+  for (const list of filled) while (filler && list.length < count) list.push(filler);
+  if (slot.tokenizer === 'clip') return filled;
+  const padId = typeof slot.pad === 'number' ? slot.pad : (empty[0]?.chunk.tokens.at(-1) ?? 0);
+  for (let k = 0; k < count; k++) {
+    const longest = Math.max(...filled.map((list) => list[k]?.chunk.tokens.length ?? 0));
+    for (const list of filled) {
+      const sequence = list[k];
+      if (!sequence || sequence.chunk.tokens.length === longest) continue;
+      const tokens = padded(sequence.chunk.tokens, longest, padId);
+      const weights = padded(sequence.chunk.weights, longest, 1);
+      list[k] = { ...sequence, chunk: { ...sequence.chunk, tokens, weights } };
+    }
+  }
+  return filled;
+}
+
+async function encodeSequence(
   model: LoadedModel,
   slot: TextEncoderSlot,
-  chunk: PromptChunk,
-  { clipSkip, emphasis, signal }: EncodeOptions,
+  { chunk, used }: Sequence,
+  { clipSkip, emphasis, embeddings, signal }: EncodeOptions,
 ): Promise<EncoderOutput> {
   throwIfAborted(signal);
-  const key = [slot.id, clipSkip, emphasis, chunk.tokens.join(), chunk.weights.join()].join('|');
-  const known = model.encoding(key);
+  const part = model.detected.textEncoders.get(slot.id);
+  const placed = chunk.embeddings.map(({ name, offset }) => `${name}@${offset}=${embeddings?.id(name) ?? ''}`).join();
+  const key = [slot.id, clipSkip, emphasis, chunk.tokens.join(), chunk.weights.join(), placed, model.stackState(part)];
+  const known = model.encoding(key.join('|'));
   if (known) return known;
 
   const tokens = chunk.tokens.length;
-  const spec = { batch: 1, tokens, clipSkip };
-  const program = await model.program(`text ${slot.id}`, JSON.stringify(spec), () =>
-    buildTextEncoder(model.detected, slot.id, spec),
+  const injections = slot.tokenizer === 'clip' && chunk.embeddings.length > 0;
+  const spec = { batch: 1, tokens, clipSkip, injections, mask: slot.masked === true };
+  const program = await model.program(
+    `text ${slot.id}`,
+    JSON.stringify(spec),
+    () => buildTextEncoder(model.detected, slot.id, spec),
+    { part },
   );
   const inputs: Record<string, DeviceTensor> = {};
   const upload = (name: string, tensor: HostTensor) => {
@@ -78,6 +174,18 @@ async function encodeChunk(
   upload('tokens', { shape: [1, tokens], data: Int32Array.from(chunk.tokens) });
   const end = chunk.tokens.indexOf(model.tokenizers.clip.endId);
   upload('endIndex', { shape: [1], data: Int32Array.of(Math.max(0, end)) });
+  upload('mask', { shape: [1, tokens], data: Float32Array.from(chunk.tokens, (_, i) => (i < used ? 1 : 0)) });
+  for (const name of program.graph.inputs.keys()) {
+    const strength = model.strength(part, name);
+    if (strength !== undefined) upload(name, { shape: [1], data: Float32Array.of(strength) });
+  }
+  if (injections && embeddings) {
+    const injectedId = program.graph.inputs.get('injected');
+    const width = (injectedId === undefined ? undefined : program.graph.values[injectedId]?.shape[2]) ?? 0;
+    const { injected, keep } = await embeddings.inject(chunk, slot.id, width);
+    upload('injected', { shape: [1, tokens, width], data: injected });
+    upload('keep', { shape: [1, tokens, 1], data: keep });
+  }
   try {
     const outputs = await program.run(inputs, signal ? { signal } : {});
     const read = async (name: string): Promise<HostArray | undefined> => {
@@ -93,7 +201,7 @@ async function encodeChunk(
       ...(hidden ? { hidden: { ...hidden, data: applyEmphasis(hidden.data, chunk.weights, emphasis) } } : {}),
       ...(pooled ? { pooled } : {}),
     };
-    model.rememberEncoding(key, output);
+    model.rememberEncoding(key.join('|'), output);
     return output;
   } finally {
     for (const tensor of Object.values(inputs)) tensor.dispose();

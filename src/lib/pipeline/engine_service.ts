@@ -7,6 +7,7 @@ import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
 import { openTensorIndex } from '../formats/open_tensor_index';
 import { assembleModel } from '../models/assemble';
+import { checkModel } from '../models/check_model';
 import { detectFile } from '../models/detect';
 import { chunkPrompt, tokenLimit } from '../prompt/chunks';
 import type {
@@ -93,6 +94,7 @@ export class EngineService implements EngineContract {
         { details: { missing } },
       );
     }
+    checkModel(detected);
     const loaded = new LoadedModel({
       detected,
       backend,

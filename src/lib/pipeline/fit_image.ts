@@ -1,7 +1,7 @@
 /** Brings a user's picture to the size of the job, in the ways A1111 names. */
 import type { PixelImage, ResizeMode } from '../rpc/engine';
 import { assertPixels } from './pixels';
-import { resampleFilter, resampleImage } from './resample';
+import { resampleImage } from './resample';
 
 /**
  * @param mode  `just` stretches; `crop` fills the frame and cuts what stands out; `fill` shows all of it and repeats
@@ -10,14 +10,13 @@ import { resampleFilter, resampleImage } from './resample';
  */
 export function fitImage(image: PixelImage, widthPx: number, heightPx: number, mode: ResizeMode): PixelImage {
   assertPixels(image);
-  const lanczos = resampleFilter('lanczos');
-  if (mode === 'just' || mode === 'latent') return resampleImage(image, widthPx, heightPx, lanczos);
+  if (mode === 'just' || mode === 'latent') return resampleImage(image, widthPx, heightPx);
   const ratio = widthPx / heightPx;
   const imageRatio = image.widthPx / image.heightPx;
   const coverWidth = ratio > imageRatio === (mode === 'crop');
   const innerWidth = coverWidth ? widthPx : Math.max(1, Math.floor((image.widthPx * heightPx) / image.heightPx));
   const innerHeight = coverWidth ? Math.max(1, Math.floor((image.heightPx * widthPx) / image.widthPx)) : heightPx;
-  return paste(resampleImage(image, innerWidth, innerHeight, lanczos), widthPx, heightPx);
+  return paste(resampleImage(image, innerWidth, innerHeight), widthPx, heightPx);
 }
 
 /** Centres a picture in a frame; outside it, the nearest edge pixel is repeated. */

@@ -2,13 +2,17 @@
  * The one model function that samplers see: scales the latent, runs the denoiser for all conditions at once where
  * memory allows (else one after another), turns predictions into clean latents and combines them by guidance.
  */
-import type { DeviceTensor, Program } from '../backends/backend';
+import type { Backend, DeviceTensor, Program } from '../backends/backend';
 import { throwIfAborted } from '../base/abort';
 import { AppError } from '../base/errors';
 import { elementCount } from '../base/shape';
 import { guidanceRows } from '../graph/passes/guidance_rows';
 import type { Conditioning, DenoiserSpec, HostArray } from '../models/family';
+import { MAX_TERMS } from '../sampling/context';
+import { rescaleCfg } from '../sampling/guidance/array_guidance';
+import { cfgAnd } from '../sampling/guidance/combine';
 import type { ModelSampling } from '../sampling/model_sampling';
+import type { Term } from '../sampling/sampler';
 import type { LoadedModel } from './loaded_model';
 
 /** What a step is conditioned on. */
@@ -30,6 +34,16 @@ export interface GuidedDenoiserOptions {
   readonly extra: Readonly<Record<string, HostArray>>;
 }
 
+export interface GuidanceOptions {
+  readonly cfgScale: number;
+  /** Share of guidance rescale, 0..1. */
+  readonly rescale?: number;
+  readonly needsUncond: boolean;
+  /** After the network, before guidance; the function gives the prompt's own estimate, which the caller disposes. */
+  readonly onPredicted?: ((estimate: () => DeviceTensor) => Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 const OUTPUT = 'prediction';
 
 export class GuidedDenoiser {
@@ -45,17 +59,18 @@ export class GuidedDenoiser {
   /**
    * Clean latents with and, where it was computed, without the prompt.
    * @param x  latent at noise level sigma, `[batch, C, H, W]`
-   * @param cfgScale  1 skips the unconditional run
+   * @param cfgScale  1 skips the unconditional run, unless several prompts need it to keep their balance
    */
   async denoise(
     x: DeviceTensor,
     sigma: number,
     conditions: StepConditions,
-    { cfgScale, needsUncond, signal }: { cfgScale: number; needsUncond: boolean; signal?: AbortSignal | undefined },
+    { cfgScale, rescale = 0, needsUncond, onPredicted, signal }: GuidanceOptions,
   ): Promise<{ denoised: DeviceTensor; uncond?: DeviceTensor }> {
     const { model, sampling, batch } = this.#options;
     const { backend } = model;
-    const withUncond = cfgScale !== 1 || needsUncond;
+    const weightSum = conditions.conds.reduce((sum, cond) => sum + cond.weight, 0);
+    const withUncond = cfgScale !== 1 || needsUncond || Math.abs(weightSum - 1) > 1e-6;
     const scaled = backend.lincomb([[sampling.inputScale(sigma), x]]);
     const t = sampling.timestep(sigma);
     const timestep = backend.upload({ shape: [batch], data: new Float32Array(batch).fill(t) });
@@ -64,24 +79,59 @@ export class GuidedDenoiser {
       const all = [...conditions.conds.map((cond) => cond.conditioning), ...(withUncond ? [conditions.uncond] : [])];
       predictions.push(...(await this.#predict(conditions, all, { x: scaled, timestep }, signal)));
       const coefficient = sampling.denoisedCoefficients(sigma);
+      // Guidance and the step from prediction to clean latent are both linear: one sum does both.
+      const toDenoised = (...terms: readonly Term<DeviceTensor>[]): DeviceTensor =>
+        sumTerms(backend, [
+          [coefficient.x, x],
+          ...terms.map(([c, tensor]): Term<DeviceTensor> => [c * coefficient.output, tensor]),
+        ]);
+      const conds = conditions.conds.flatMap(({ weight }, i) => {
+        const cond = predictions[i];
+        return cond ? [{ weight, cond }] : [];
+      });
       const unconditional = withUncond ? predictions.at(-1) : undefined;
-      // denoised = cx·x + co·(uncond + cfg · Σ wᵢ (condᵢ - uncond))
-      const weightSum = conditions.conds.reduce((sum, cond) => sum + cond.weight, 0);
-      const terms: [number, DeviceTensor][] = [[coefficient.x, x]];
-      for (const [i, { weight }] of conditions.conds.entries()) {
-        const prediction = predictions[i];
-        if (prediction) terms.push([coefficient.output * (withUncond ? cfgScale : 1) * weight, prediction]);
+      await onPredicted?.(() => toDenoised(...conds.map(({ weight, cond }): Term<DeviceTensor> => [weight, cond])));
+      if (!unconditional) {
+        return { denoised: toDenoised(...conds.map(({ cond, weight }): Term<DeviceTensor> => [weight, cond])) };
       }
-      if (unconditional) terms.push([coefficient.output * (1 - cfgScale * weightSum), unconditional]);
-      const denoised = backend.lincomb(terms);
-      if (!unconditional || !needsUncond) return { denoised };
-      const uncond = backend.lincomb([
-        [coefficient.x, x],
-        [coefficient.output, unconditional],
-      ]);
-      return { denoised, uncond };
+      const guided = cfgAnd(toDenoised, conds, unconditional, cfgScale);
+      const denoised =
+        rescale > 0 && cfgScale !== 1
+          ? await this.#rescaled(guided, { x, sigma, rescale, cfgScale }, () => ({
+              cond: toDenoised(...conds.map(({ weight, cond }): Term<DeviceTensor> => [weight, cond])),
+              uncond: toDenoised([1, unconditional]),
+            }))
+          : guided;
+      return needsUncond ? { denoised, uncond: toDenoised([1, unconditional]) } : { denoised };
     } finally {
       for (const tensor of [scaled, timestep, ...predictions]) tensor.dispose();
+    }
+  }
+
+  /** Guidance rescale needs standard deviations, which no backend computes: the latents are read back for it. */
+  async #rescaled(
+    guided: DeviceTensor,
+    options: { x: DeviceTensor; sigma: number; rescale: number; cfgScale: number },
+    parts: () => { cond: DeviceTensor; uncond: DeviceTensor },
+  ): Promise<DeviceTensor> {
+    const { model, batch } = this.#options;
+    const { backend } = model;
+    const { x, sigma, rescale: phi, cfgScale: scale } = options;
+    guided.dispose();
+    const { cond, uncond } = parts();
+    try {
+      const [xs, conds, unconds] = await Promise.all(
+        [x, cond, uncond].map(async (tensor) => Float32Array.from((await backend.download(tensor)).data)),
+      );
+      const none = new Float32Array(0);
+      const data = rescaleCfg(
+        { cond: conds ?? none, uncond: unconds ?? none, x: xs ?? none, batch, scale },
+        { phi, sigma, space: 'v' },
+      );
+      return backend.upload({ shape: x.shape, data });
+    } finally {
+      cond.dispose();
+      uncond.dispose();
     }
   }
 
@@ -93,13 +143,14 @@ export class GuidedDenoiser {
     signal: AbortSignal | undefined,
   ): Promise<DeviceTensor[]> {
     const out: DeviceTensor[] = [];
+    const mixed = !sameShapes(all);
     try {
       for (let first = 0; first < all.length;) {
-        const rows = Math.min(all.length - first, this.#rowsAtOnce);
+        const rows = Math.min(all.length - first, mixed ? 1 : this.#rowsAtOnce);
         throwIfAborted(signal);
         let program: Program;
         try {
-          program = await this.#program(rows, all);
+          program = await this.#program(rows, all.slice(first, first + rows), mixed);
         } catch (error) {
           const tooLarge = error instanceof AppError && error.code === 'backend/out-of-memory';
           if (!tooLarge || rows === 1) throw error;
@@ -121,14 +172,21 @@ export class GuidedDenoiser {
     }
   }
 
-  #program(rows: number, all: readonly Conditioning[]): Promise<Program> {
+  #program(rows: number, group: readonly Conditioning[], mixed: boolean): Promise<Program> {
     const { model, batch, height, width, tiling } = this.#options;
-    const tokens = all[0]?.['context']?.shape[1] ?? 0;
+    const tokens = group[0]?.['context']?.shape[1] ?? 0;
     const spec: DenoiserSpec = { batch: rows * batch, height, width, tokens, circular: tiling };
-    return model.program('denoiser', JSON.stringify({ ...spec, rows }), () => {
-      const built = model.detected.family.buildDenoiser(model.detected, spec);
-      return { ...built, graph: guidanceRows(built.graph, rows, ['x', 'timestep'], OUTPUT) };
-    });
+    const { denoiser, family } = model.detected;
+    return model.program(
+      // Prompts of unequal length alternate within a step; each keeps a program of its own.
+      mixed ? `denoiser ${tokens}` : 'denoiser',
+      JSON.stringify({ ...spec, rows }),
+      () => {
+        const built = family.buildDenoiser(model.detected, spec);
+        return { ...built, graph: guidanceRows(built.graph, rows, ['x', 'timestep'], OUTPUT) };
+      },
+      { part: denoiser },
+    );
   }
 
   /** Prompt-dependent inputs of some rows, uploaded once for as long as the conditions stay the same. */
@@ -150,7 +208,11 @@ export class GuidedDenoiser {
       if (name === 'x' || name === 'timestep') continue;
       const key = `${name} ${first}+${rows}/${all.length}`;
       let tensor = held.get(key);
-      if (!tensor) {
+      const strength = model.strength(model.detected.denoiser, name);
+      if (!tensor && strength !== undefined) {
+        tensor = model.backend.upload({ shape: [1], data: Float32Array.of(strength) });
+        held.set(key, tensor);
+      } else if (!tensor) {
         const parts = all.slice(first, first + rows).map((conditioning) => conditioning[name] ?? extra[name]);
         tensor = model.backend.upload(stack(name, parts, batch));
         held.set(key, tensor);
@@ -165,6 +227,27 @@ export class GuidedDenoiser {
     for (const held of this.#uploads.values()) for (const tensor of held.values()) tensor.dispose();
     this.#uploads = new Map();
   }
+}
+
+function sameShapes(all: readonly Conditioning[]): boolean {
+  const shapes = all.map((one) => JSON.stringify(Object.entries(one).map(([name, { shape }]) => [name, shape])));
+  return shapes.every((shape) => shape === shapes[0]);
+}
+
+/** A sum of any length, without its zero terms. */
+function sumTerms(backend: Backend, terms: readonly Term<DeviceTensor>[]): DeviceTensor {
+  let rest = terms.filter(([c]) => c !== 0);
+  if (rest.length === 0) rest = terms.slice(0, 1);
+  let partial: DeviceTensor | undefined;
+  while (rest.length > MAX_TERMS) {
+    const next = backend.lincomb(rest.slice(0, MAX_TERMS));
+    partial?.dispose();
+    partial = next;
+    rest = [[1, next], ...rest.slice(MAX_TERMS)];
+  }
+  const sum = backend.lincomb(rest);
+  partial?.dispose();
+  return sum;
 }
 
 /** Rows of one input below each other, each repeated for every picture of the batch. */

@@ -1,9 +1,20 @@
 /** What a picture's file says of how it was made, in the grammar that the web UIs write and read. */
 import { writeParameters } from '../infotext/parameter_fields';
-import { emptyParameters, type GenerationParameters } from '../infotext/parameters';
+import { emptyParameters, type GenerationParameters, type HiresParameters } from '../infotext/parameters';
+import type { GenerateRequest, InpaintFill, InpaintRequest } from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
 import type { JobSettings } from './job_settings';
 import type { LoadedModel } from './loaded_model';
+
+/** Facts that only the run knows. */
+export interface RunFacts {
+  readonly loraHashes: ReadonlyMap<string, string>;
+  readonly embeddingHashes: ReadonlyMap<string, string>;
+  /** Name and hash of the second model, when it took over. */
+  readonly refiner?: string | undefined;
+  /** False when an empty mask made the job plain img2img. */
+  readonly masked: boolean;
+}
 
 /** The seed of picture `index` of a job: a variation keeps the seed and counts its own up. */
 export function seedOf({ request, seed }: JobSettings, index: number): number {
@@ -14,15 +25,20 @@ export function describeImage(
   model: LoadedModel,
   settings: JobSettings,
   index: number,
+  facts: RunFacts,
 ): { seed: number; infotext: string } {
   const seed = seedOf(settings, index);
-  return { seed, infotext: writeParameters(parametersOf(model, settings, index)) };
+  return { seed, infotext: writeParameters(parametersOf(model, settings, index, facts)) };
 }
 
-function parametersOf(model: LoadedModel, settings: JobSettings, index: number): GenerationParameters {
+function parametersOf(model: LoadedModel, settings: JobSettings, index: number, facts: RunFacts): GenerationParameters {
   const { request, sampler } = settings;
-  const { variation, seedResize, init } = request;
-  const eta = settings.samplerOptions['eta'];
+  const { variation, seedResize, init, refiner, sigmas = {} } = request;
+  const option = (name: string) => {
+    const value = settings.samplerOptions[name];
+    return typeof value === 'number' ? value : undefined;
+  };
+  const strength = init?.strength ?? (settings.hires ? request.hires?.strength : undefined);
   return {
     ...emptyParameters(request.prompt, request.negativePrompt),
     steps: request.steps,
@@ -34,17 +50,102 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number):
     heightPx: request.heightPx,
     model: model.name,
     ...(model.hash === '' ? {} : { modelHash: model.hash }),
-    ...(request.distilledGuidance === undefined ? {} : { distilledCfgScale: request.distilledGuidance }),
     ...(variation && variation.strength > 0
       ? { variationSeed: variation.seed + index, variationStrength: variation.strength }
       : {}),
     ...(seedResize ? { seedResizeWidthPx: seedResize.widthPx, seedResizeHeightPx: seedResize.heightPx } : {}),
-    ...(init ? { denoisingStrength: init.strength } : {}),
     ...(request.clipSkip > 1 ? { clipSkip: request.clipSkip } : {}),
     rng: request.noiseSource,
     ...(request.tiling ? { tiling: true } : {}),
-    ...(typeof eta === 'number' ? { eta } : {}),
     ...(request.emphasis && request.emphasis !== 'Original' ? { emphasis: request.emphasis } : {}),
+    ...defined({
+      distilledCfgScale: request.distilledGuidance,
+      denoisingStrength: strength,
+      eta: option('eta'),
+      sigmaChurn: option('sChurn'),
+      sigmaTmin: option('sTmin'),
+      sigmaTmax: option('sTmax'),
+      sigmaNoise: option('sNoise'),
+      etaNoiseSeedDelta: request.ensd || undefined,
+      scheduleSigmaMin: sigmas.min || undefined,
+      scheduleSigmaMax: sigmas.max || undefined,
+      scheduleRho: sigmas.rho || undefined,
+      betaAlpha: sigmas.betaAlpha || undefined,
+      betaBeta: sigmas.betaBeta || undefined,
+    }),
+    ...(facts.loraHashes.size > 0 ? { loraHashes: facts.loraHashes } : {}),
+    ...(facts.embeddingHashes.size > 0 ? { embeddingHashes: facts.embeddingHashes } : {}),
+    ...(init?.inpaint && facts.masked ? inpaintParameters(init.inpaint) : {}),
+    ...(settings.hires ? { hires: hiresParameters(request, settings) } : {}),
+    ...(refiner && facts.refiner !== undefined
+      ? { refiner: { checkpoint: facts.refiner, switchAt: refiner.switchAt, switchBySteps: true } }
+      : {}),
+    extra: extraOf(request),
     version: 'Sketchforge 0.1.0',
+  };
+}
+
+const FILL_NAMES: Readonly<Record<InpaintFill, string>> = {
+  fill: 'fill',
+  original: 'original',
+  latentNoise: 'latent noise',
+  latentNothing: 'latent nothing',
+};
+
+function inpaintParameters({ blurPx, invert, fill, area, paddingPx }: InpaintRequest): Partial<GenerationParameters> {
+  return {
+    maskBlur: blurPx,
+    ...(invert ? { maskMode: 'Inpaint not masked' } : {}),
+    ...(fill === 'original' ? {} : { maskedContent: FILL_NAMES[fill] }),
+    ...(area === 'masked' ? { inpaintArea: 'Only masked', maskedPaddingPx: paddingPx } : {}),
+  };
+}
+
+/** Keys only where the second pass differs from the first, as the web UIs write them. */
+function hiresParameters(request: GenerateRequest, { hires, sampler, schedule }: JobSettings): HiresParameters {
+  const own = request.hires;
+  if (!own || !hires) return {};
+  const sized = own.widthPx > 0 || own.heightPx > 0;
+  return {
+    upscaler: own.upscaler,
+    ...(sized ? { widthPx: own.widthPx, heightPx: own.heightPx } : { upscale: own.scale }),
+    ...(own.steps > 0 ? { steps: own.steps } : {}),
+    ...(hires.sampler.id === sampler.id ? {} : { sampler: hires.sampler.label }),
+    ...(hires.schedule === schedule ? {} : { schedule: scheduleLabel(hires.schedule) }),
+    ...(own.prompt === '' || own.prompt === request.prompt ? {} : { prompt: own.prompt }),
+    ...(own.negativePrompt === '' || own.negativePrompt === request.negativePrompt
+      ? {}
+      : { negative: own.negativePrompt }),
+    ...(own.cfgScale === undefined ? {} : { cfgScale: own.cfgScale }),
+  };
+}
+
+/** Keys without a typed field. */
+function extraOf({
+  guidance,
+  cfgRescale,
+  extraNoise,
+  init,
+  sigmas,
+  sgmNoiseMultiplier,
+}: GenerateRequest): Map<string, string> {
+  const extra = new Map<string, string>();
+  const add = (key: string, value: number | undefined, off: number): void => {
+    if (value !== undefined && value !== off) extra.set(key, String(value));
+  };
+  add('NGMS', guidance?.minUncondSigma, 0);
+  if (guidance?.minUncondAll) extra.set('NGMS all steps', 'True');
+  add('Skip Early CFG', guidance?.skipEarly, 0);
+  add('CFG rescale', cfgRescale, 0);
+  add('Extra noise', extraNoise, 0);
+  add('Noise multiplier', init?.noiseMultiplier, 1);
+  if (sigmas?.discardPenultimate) extra.set('Discard penultimate sigma', 'True');
+  if (sgmNoiseMultiplier) extra.set('SGM noise multiplier', 'True');
+  return extra;
+}
+
+function defined<T extends Record<string, number | undefined>>(values: T): { [K in keyof T]?: number } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: number;
   };
 }

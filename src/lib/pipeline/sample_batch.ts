@@ -1,36 +1,52 @@
-/** One batch of latents: start noise, sampling with guidance, progress and previews. */
+/** One batch of latents: sampling with guidance, masks and a second model, with progress. Knows no prompt and no picture. */
 import type { DeviceTensor, HostTensor } from '../backends/backend';
 import { AppError } from '../base/errors';
+import type { HookRunner } from '../extensions/api';
+import type { HookLatent } from '../extensions/hooks';
 import type { HostArray } from '../models/family';
-import type { PixelImage } from '../rpc/engine';
+import type { GuidanceRequest } from '../rpc/engine';
 import { runSampler } from '../sampling/context';
+import { effectiveScale } from '../sampling/guidance/combine';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { GivenOptions } from '../sampling/options';
-import type { SamplerDef } from '../sampling/sampler';
+import type { SamplerDef, SigmaRange } from '../sampling/sampler';
 import type { ConditionPlan } from './conditions';
 import { GuidedDenoiser } from './guided_denoiser';
 import { deviceLatentOps } from './latents';
 import type { LoadedModel } from './loaded_model';
+import { MaskBlender, type MaskBlend } from './mask_blend';
 
-export interface SampleBatchOptions {
+/** A model with what it is told besides the noisy latent. */
+export interface DenoiserSetup {
   readonly model: LoadedModel;
   readonly sampling: ModelSampling;
+  readonly conditions: ConditionPlan;
+  readonly extra: Readonly<Record<string, HostArray>>;
+}
+
+export interface SampleBatchOptions extends DenoiserSetup {
   readonly sampler: SamplerDef;
   readonly samplerOptions: GivenOptions;
   readonly sigmas: readonly number[];
-  readonly conditions: ConditionPlan;
+  /** Range of the whole schedule, for Brownian noise and adaptive samplers. */
+  readonly range: SigmaRange;
   readonly cfgScale: number;
+  readonly cfgRescale?: number | undefined;
+  readonly guidance?: GuidanceRequest | undefined;
+  /** Model calls that guidance rules count as the whole run. */
+  readonly totalCalls: number;
   readonly tiling: boolean;
-  readonly extra: Readonly<Record<string, HostArray>>;
   /** Start latent at noise level sigmas[0], `[batch, C, h, w]`. */
   readonly start: HostTensor;
   /** Fresh unit noise of the batch. */
   readonly noise: (sigma: number, sigmaNext: number) => Float32Array<ArrayBuffer>;
+  readonly mask?: MaskBlend | undefined;
+  /** A second model of the same latent space, opened when its turn comes. */
+  readonly refiner?: { readonly fromCall: number; readonly open: () => Promise<DenoiserSetup> } | undefined;
+  readonly hooks: HookRunner;
   readonly signal: AbortSignal | undefined;
   /** After each step; `denoised` may be downloaded for a preview, not kept. */
   readonly onStep: (step: { i: number; denoised: DeviceTensor }) => Promise<void>;
-  /** Model calls already made by earlier passes of the same prompt schedule. */
-  readonly firstCall?: number;
 }
 
 export interface SampledBatch {
@@ -44,37 +60,20 @@ export interface SampledBatch {
  * @throws AppError 'job/cancelled' when stopped before the first step gave anything, 'job/superseded', 'job/non-finite'
  */
 export async function sampleBatch(options: SampleBatchOptions): Promise<SampledBatch> {
-  const { model, sampling, start, signal } = options;
+  const { model, sampling, sampler, start, signal, hooks } = options;
   const { backend } = model;
-  const [batch = 1, , height = 0, width = 0] = start.shape;
-  const denoiser = new GuidedDenoiser({
-    model,
-    sampling,
-    batch,
-    height,
-    width,
-    tiling: options.tiling,
-    extra: options.extra,
-  });
-  const ops = deviceLatentOps(backend);
+  const run = new BatchRun(options);
   const x = backend.upload(start);
-  let call = options.firstCall ?? 0;
   // A copy of the last estimate, on the device: an interrupted job shows it, and nothing is read back per step.
   let last: DeviceTensor | undefined;
   try {
-    const latent = await runSampler<DeviceTensor>(options.sampler, x, options.sigmas, {
-      ops,
+    const latent = await runSampler<DeviceTensor>(sampler, x, options.sigmas, {
+      ops: deviceLatentOps(backend),
       model: sampling,
       options: options.samplerOptions,
+      range: options.range,
       ...(signal ? { signal } : {}),
-      async denoise(at, sigma) {
-        call += 1;
-        return denoiser.denoise(at, sigma, options.conditions.at(call), {
-          cfgScale: options.cfgScale,
-          needsUncond: options.sampler.needsUncond === true,
-          signal,
-        });
-      },
+      denoise: (at, sigma) => run.denoise(at, sigma),
       noise: (sigma, sigmaNext) => backend.upload({ shape: start.shape, data: options.noise(sigma, sigmaNext) }),
       async onStep({ i, denoised }) {
         last?.dispose();
@@ -82,8 +81,10 @@ export async function sampleBatch(options: SampleBatchOptions): Promise<SampledB
         await options.onStep({ i, denoised });
       },
     });
-    const latents = await backend.download(latent);
-    if (latent !== x) latent.dispose();
+    const final = await run.finish(latent, x);
+    const latents = await backend.download(final);
+    if (final !== x) final.dispose();
+    if (run.blends) await hooks.emit('maskBlend', { step: run.calls, sigma: 0, final: true });
     return { latents, interrupted: false };
   } catch (error) {
     const interrupted = error instanceof AppError && error.code === 'job/cancelled';
@@ -92,7 +93,115 @@ export async function sampleBatch(options: SampleBatchOptions): Promise<SampledB
   } finally {
     last?.dispose();
     x.dispose();
-    denoiser.releaseInputs();
+    run.dispose();
+  }
+}
+
+/** The model calls of one sampling: which model, which conditions, which guidance, and what hooks see of it. */
+class BatchRun {
+  readonly #options: SampleBatchOptions;
+  readonly #blender: MaskBlender | undefined;
+  #setup: DenoiserSetup;
+  #denoiser: GuidedDenoiser;
+  #refined = false;
+  calls = 0;
+
+  constructor(options: SampleBatchOptions) {
+    this.#options = options;
+    this.#setup = options;
+    this.#denoiser = this.#createDenoiser(options);
+    this.#blender = options.mask
+      ? new MaskBlender(options.model, options.sampling, options.mask, options.start.shape)
+      : undefined;
+  }
+
+  get blends(): boolean {
+    return this.#blender !== undefined;
+  }
+
+  async denoise(at: DeviceTensor, sigma: number): Promise<{ denoised: DeviceTensor; uncond?: DeviceTensor }> {
+    const { hooks, sampler, signal, guidance, totalCalls: steps, cfgRescale } = this.#options;
+    const step = this.calls;
+    await this.#switchModel(step);
+    const seen = this.#blender ? await this.#blender.before(at, sigma) : at;
+    try {
+      const cfgScale = effectiveScale(
+        {
+          scale: this.#options.cfgScale / (sampler.guidanceDivisor ?? 1),
+          skipEarly: guidance?.skipEarly ?? 0,
+          ngms: guidance?.minUncondSigma ?? 0,
+          ngmsAll: guidance?.minUncondAll === true,
+        },
+        step,
+        steps,
+        sigma,
+      );
+      const told = await hooks.emit('denoiserInput', { sigma, step, steps, cfgScale, read: () => this.#read(seen) });
+      const result = await this.#denoiser.denoise(seen, sigma, this.#setup.conditions.at(step + 1), {
+        cfgScale: told.cfgScale,
+        rescale: cfgRescale ?? 0,
+        needsUncond: sampler.needsUncond === true,
+        signal,
+        onPredicted: hooks.has('denoised')
+          ? async (estimate) => {
+              const read = async () => {
+                const tensor = estimate();
+                try {
+                  return await this.#read(tensor);
+                } finally {
+                  tensor.dispose();
+                }
+              };
+              await hooks.emit('denoised', { sigma, step, steps, read });
+            }
+          : undefined,
+      });
+      let { denoised } = result;
+      if (this.#blender) {
+        const blended = await this.#blender.after(denoised);
+        denoised.dispose();
+        denoised = blended;
+        await hooks.emit('maskBlend', { step, sigma, final: false });
+      }
+      await hooks.emit('afterGuidance', { sigma, step, steps, read: () => this.#read(denoised) });
+      this.calls = step + 1;
+      return { ...result, denoised };
+    } finally {
+      if (seen !== at) seen.dispose();
+    }
+  }
+
+  /** The kept area of the final latent is the start picture's. Disposes `latent` unless it is the caller's own. */
+  async finish(latent: DeviceTensor, callersOwn: DeviceTensor): Promise<DeviceTensor> {
+    if (!this.#blender) return latent;
+    const blended = await this.#blender.after(latent);
+    if (latent !== callersOwn) latent.dispose();
+    return blended;
+  }
+
+  dispose(): void {
+    this.#denoiser.releaseInputs();
+    this.#blender?.dispose();
+  }
+
+  async #switchModel(step: number): Promise<void> {
+    const { refiner } = this.#options;
+    if (!refiner || this.#refined || step < refiner.fromCall) return;
+    this.#refined = true;
+    this.#setup = await refiner.open();
+    this.#denoiser.releaseInputs();
+    this.#denoiser = this.#createDenoiser(this.#setup);
+  }
+
+  #createDenoiser({ model, sampling, extra }: DenoiserSetup): GuidedDenoiser {
+    const { start, tiling } = this.#options;
+    const [batch = 1, , height = 0, width = 0] = start.shape;
+    return new GuidedDenoiser({ model, sampling, batch, height, width, tiling, extra });
+  }
+
+  async #read(tensor: DeviceTensor): Promise<HookLatent> {
+    const { shape, data } = await this.#options.model.backend.download(tensor);
+    return { shape, data: Float32Array.from(data) };
   }
 }
 
@@ -115,23 +224,4 @@ export class StepClock {
     if (done < 2) return done === 1 ? { elapsedMs, remainingMs: elapsedMs * (total - done) } : { elapsedMs };
     return { elapsedMs, remainingMs: ((now - this.#firstStepAt) / (done - 1)) * (total - done) };
   }
-}
-
-/** A latent's linear RGB estimate, one pixel per cell; for models whose family knows the factors. */
-export function linearPreview(
-  latent: HostTensor,
-  preview: { readonly factors: readonly (readonly number[])[]; readonly bias: readonly number[] },
-): PixelImage {
-  const [, channels = 0, heightPx = 0, widthPx = 0] = latent.shape;
-  const plane = heightPx * widthPx;
-  const rgba = new Uint8ClampedArray(4 * plane);
-  for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) {
-      let value = preview.bias[c] ?? 0;
-      for (let k = 0; k < channels; k++) value += (latent.data[k * plane + i] ?? 0) * (preview.factors[k]?.[c] ?? 0);
-      rgba[4 * i + c] = Math.round(255 * value);
-    }
-    rgba[4 * i + 3] = 255;
-  }
-  return { widthPx, heightPx, rgba };
 }

@@ -6,7 +6,7 @@ import { AppError } from '../../base/errors';
 
 /** `bilinear` and `bicubic` sample without a filter for shrinking; the antialiased ones widen it, as Pillow does. */
 export type ResampleMode =
-  'nearest' | 'nearest-exact' | 'bilinear' | 'bilinear-antialias' | 'bicubic' | 'bicubic-antialias';
+  'nearest' | 'nearest-exact' | 'bilinear' | 'bilinear-antialias' | 'bicubic' | 'bicubic-antialias' | 'lanczos';
 
 /** The web UIs' names of latent upscalers. */
 export const LATENT_UPSCALERS = {
@@ -95,6 +95,8 @@ function taps(mode: ResampleMode, i: number, from: number, to: number): Taps {
       return filtered((v) => Math.max(0, 1 - Math.abs(v)), 1, i, scale, from);
     case 'bicubic-antialias':
       return filtered((v) => cubic(Math.abs(v), -0.5), 2, i, scale, from);
+    case 'lanczos':
+      return filtered((v) => (Math.abs(v) < 3 ? sinc(v) * sinc(v / 3) : 0), 3, i, scale, from);
   }
   mode satisfies never;
   return { first: 0, weights: [] };
@@ -122,6 +124,10 @@ function filtered(kernel: (v: number) => number, radius: number, i: number, scal
   const weights = Array.from({ length: end - first }, (_, k) => kernel((first + k - centre + 0.5) / stretch));
   const sum = weights.reduce((a, b) => a + b, 0);
   return { first, weights: weights.map((w) => w / sum) };
+}
+
+function sinc(v: number): number {
+  return v === 0 ? 1 : Math.sin(Math.PI * v) / (Math.PI * v);
 }
 
 /** Keys' cubic convolution kernel. */

@@ -1,0 +1,88 @@
+/** Inpainting inside the sampling loop: what is kept is put back around every model call. */
+import type { DeviceTensor, HostTensor, Program } from '../backends/backend';
+import { elementCount, type Shape } from '../base/shape';
+import { GraphBuilder } from '../graph/builder';
+import { weightResolver } from '../graph/weights';
+import type { ModelSampling } from '../sampling/model_sampling';
+import type { LoadedModel } from './loaded_model';
+
+export interface MaskBlend {
+  /** Share to repaint per latent cell, 0..1, `h·w` values. */
+  readonly mask: Float32Array;
+  /** The clean start picture, `[1, C, h, w]` or `[batch, C, h, w]`. */
+  readonly init: HostTensor;
+  /** Unit noise of the whole batch, fresh at each call. */
+  readonly noise: () => Float32Array<ArrayBuffer>;
+}
+
+/**
+ * Before the model: x·m + noised(init)·(1-m), with fresh noise; after it: denoised·m + init·(1-m).
+ * Source: the web UIs' masked denoiser; both products are exact where m is 0 or 1.
+ */
+export class MaskBlender {
+  readonly #model: LoadedModel;
+  readonly #sampling: ModelSampling;
+  readonly #noise: () => Float32Array<ArrayBuffer>;
+  readonly #shape: Shape;
+  readonly #init: DeviceTensor;
+  readonly #mask: DeviceTensor;
+  readonly #keep: DeviceTensor;
+
+  constructor(model: LoadedModel, sampling: ModelSampling, { mask, init, noise }: MaskBlend, shape: Shape) {
+    const count = elementCount(shape);
+    const cells = mask.length;
+    const whole = Float32Array.from({ length: count }, (_, i) => mask[i % cells] ?? 0);
+    this.#model = model;
+    this.#sampling = sampling;
+    this.#noise = noise;
+    this.#shape = shape;
+    const picture = Float32Array.from({ length: count }, (_, i) => init.data[i % init.data.length] ?? 0);
+    this.#init = model.backend.upload({ shape, data: picture });
+    this.#mask = model.backend.upload({ shape, data: whole });
+    this.#keep = model.backend.upload({ shape, data: whole.map((m) => 1 - m) });
+  }
+
+  /** A new latent for the model at noise level sigma. */
+  async before(x: DeviceTensor, sigma: number): Promise<DeviceTensor> {
+    const { backend } = this.#model;
+    const { noise, latent } = this.#sampling.startCoefficients(sigma);
+    const fresh = backend.upload({ shape: this.#shape, data: this.#noise() });
+    const noised = backend.lincomb([
+      [latent, this.#init],
+      [noise, fresh],
+    ]);
+    fresh.dispose();
+    try {
+      return await this.#blend(x, noised);
+    } finally {
+      noised.dispose();
+    }
+  }
+
+  /** A new latent with the kept area of the start picture. */
+  after(denoised: DeviceTensor): Promise<DeviceTensor> {
+    return this.#blend(denoised, this.#init);
+  }
+
+  dispose(): void {
+    for (const tensor of [this.#init, this.#mask, this.#keep]) tensor.dispose();
+  }
+
+  async #blend(painted: DeviceTensor, kept: DeviceTensor): Promise<DeviceTensor> {
+    const program = await this.#program();
+    const outputs = await program.run({ painted, kept, mask: this.#mask, keep: this.#keep });
+    return outputs['blended'] as DeviceTensor;
+  }
+
+  #program(): Promise<Program> {
+    const shape = this.#shape;
+    return this.#model.program('mask blend', shape.join('x'), () => {
+      const weights = new Map();
+      const g = GraphBuilder.create('mask blend', weightResolver(weights));
+      const input = (name: string) => g.input(name, shape, { layout: 'image' });
+      const [painted, kept, mask, keep] = [input('painted'), input('kept'), input('mask'), input('keep')];
+      g.output('blended', g.add(g.mul(painted, mask), g.mul(kept, keep)));
+      return { graph: g.finish(), weights };
+    });
+  }
+}
