@@ -7,6 +7,7 @@ import type { Backend } from '../lib/backends/backend';
 import { AppError } from '../lib/base/errors';
 import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import { assembleModel } from '../lib/models/assemble';
+import { checkModel } from '../lib/models/check_model';
 import { detectFile, type DetectedFile } from '../lib/models/detect';
 import { LoadedModel } from '../lib/pipeline/loaded_model';
 import { createClipTokenizer } from '../lib/tokenizers/clip';
@@ -66,6 +67,7 @@ export async function loadNodeModel(
         },
       );
     }
+    checkModel(detected);
     const clip = createClipTokenizer(await readFile(join(staticDir, 'tokenizers/clip.txt'), 'utf8'));
     const name = files[0]?.file.replace(/\.[^.]+$/, '') ?? 'model';
     const model = new LoadedModel({

@@ -56,6 +56,23 @@ export const CONTAINERS: readonly ContainerDef[] = [
   },
 ];
 
+/** Files that people take for models: pictures, pages and pointers that a download gave instead of the file. */
+const FOREIGN: readonly (readonly [what: string, remedy: string, matches: (start: Uint8Array) => boolean])[] = [
+  ['a PNG picture', 'Choose a model file.', (start) => startsWith(start, 0x89, 0x50, 0x4e, 0x47)],
+  ['a JPEG picture', 'Choose a model file.', (start) => startsWith(start, 0xff, 0xd8, 0xff)],
+  ['a RIFF file (WebP, WAV)', 'Choose a model file.', (start) => startsWith(start, 0x52, 0x49, 0x46, 0x46)],
+  [
+    'a web page',
+    'The download gave a page instead of the file: log in at the host or accept its licence, then get it again.',
+    (start) => /^\s*<(!doctype|html)/i.test(String.fromCharCode(...start)),
+  ],
+  [
+    'a Git LFS pointer',
+    'Get the real file: git lfs pull, or download it from the page of the repository.',
+    (start) => String.fromCharCode(...start).startsWith('version https:/'),
+  ],
+];
+
 export interface OpenOptions {
   readonly signal?: AbortSignal;
   /** false: list scales and quant states as tensors of their own. Default true. */
@@ -78,9 +95,14 @@ export async function openTensorIndex(input: ByteSource | FileSet, options: Open
 export async function detectContainer(source: ByteSource, signal?: AbortSignal): Promise<ContainerDef> {
   const start = await source.read(0, Math.min(16, source.sizeBytes), signal);
   const name = source.name.toLowerCase();
+  const byBytes = CONTAINERS.find((container) => container.matches(start));
+  const foreign = byBytes ? undefined : FOREIGN.find(([, , matches]) => matches(start));
+  if (foreign) {
+    const [what, remedy] = foreign;
+    throw fileError('file/unknown-format', source.name, `this is ${what}, not a model`, { remedy });
+  }
   const found =
-    CONTAINERS.find((container) => container.matches(start)) ??
-    CONTAINERS.find((container) => container.extensions.some((extension) => name.endsWith(extension)));
+    byBytes ?? CONTAINERS.find((container) => container.extensions.some((extension) => name.endsWith(extension)));
   if (found) return found;
   throw fileError('file/unknown-format', source.name, 'neither the first bytes nor the name tell a model format', {
     remedy: 'Supported are safetensors, GGUF, PyTorch checkpoints, ONNX and sharded safetensors with their index.',

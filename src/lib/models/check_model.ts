@@ -28,8 +28,9 @@ export function checkModel(model: DetectedModel): void {
     try {
       build();
     } catch (error) {
-      const listed = error instanceof AppError && ['model/missing-tensors', 'model/wrong-shape'].includes(error.code);
-      if (!listed) throw error;
+      if (!(error instanceof AppError)) throw error;
+      if (error.code === 'graph/shape') throw unfit(model, error);
+      if (error.code !== 'model/missing-tensors' && error.code !== 'model/wrong-shape') throw error;
       problems.push(error);
     }
   }
@@ -40,4 +41,13 @@ export function checkModel(model: DetectedModel): void {
   throw new AppError(first.code, `${model.label}: ${problems.map((problem) => problem.message).join(' ')}`, {
     details: { model: model.label, missing: all('missing'), misshapen: all('misshapen') },
   });
+}
+
+/** Sizes are read off the tensors; when one of those is gone, the rest contradict each other. */
+function unfit(model: DetectedModel, cause: AppError): AppError {
+  return new AppError(
+    'model/wrong-shape',
+    `${model.label}: its tensors do not fit together (${cause.message.replace(/\.$/, '')}); the file is incomplete, damaged or of an unknown kind. Get it again or choose another.`,
+    { details: { model: model.label, ...cause.details }, cause },
+  );
 }
