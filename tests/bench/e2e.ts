@@ -7,6 +7,8 @@ import { resolve } from 'node:path';
 import { chromium, type Page } from 'playwright';
 import { createNodeBackend } from '../../src/companion/node_backend';
 import { defaultModelFiles, loadNodeModel } from '../../src/companion/node_model';
+import { nodeRuntime } from '../../src/lib/backends/onnx/node_runtime';
+import { wasmRuntime } from '../../src/lib/backends/onnx/wasm_runtime';
 import { generate } from '../../src/lib/pipeline/generate';
 import type { StageTime } from '../../src/lib/rpc/engine';
 import { ensureChromium } from '../tools/chromium.mjs';
@@ -123,5 +125,14 @@ export async function bench(): Promise<BenchResult> {
   ] as const) {
     rows.push(...(await inNode(id, threads)));
   }
+  rows.push(...(await efficiency()));
   return { rows, browser };
+}
+
+/** FLOP/s of the denoiser's shape against one large product, interleaved in one session. */
+async function efficiency(): Promise<BenchRow[]> {
+  const runtimes = [await nodeRuntime({ threads: 1 }).catch(() => undefined), await wasmRuntime()];
+  const rows: BenchRow[] = [];
+  for (const runtime of runtimes) if (runtime) rows.push(...(await benchOnnx(runtime)));
+  return rows;
 }
