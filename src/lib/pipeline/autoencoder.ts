@@ -8,7 +8,7 @@ import { pixelsToTensor, tensorToPixels } from './pixels';
 
 /**
  * One latent `[1, C, h, w]` on the denoiser's side as a picture.
- * @throws AppError 'job/non-finite' when the latent holds NaN: a black picture would hide it
+ * @throws AppError 'job/non-finite' when the latent or the picture holds NaN: a black picture would hide it
  */
 export async function decodeLatent(
   model: LoadedModel,
@@ -34,21 +34,37 @@ function assertFinite({ data }: HostTensor, what: string): void {
   );
 }
 
+export interface EncodeImageOptions {
+  readonly tiling: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A picture, already at the wanted size, as a latent `[1, C, h, w]` on the denoiser's side. */
-export async function encodeImage(
+export function encodeImage(model: LoadedModel, image: PixelImage, options: EncodeImageOptions): Promise<HostTensor> {
+  return encodePixels(model, pixelsToTensor(image), options);
+}
+
+/**
+ * Pixels `[1, 3, H, W]` in 0..1 as a latent.
+ * @throws AppError 'image/invalid' when a side is no multiple of the latent's stride
+ */
+export async function encodePixels(
   model: LoadedModel,
-  image: PixelImage,
-  options: { tiling: boolean; signal?: AbortSignal | undefined },
+  pixels: HostTensor,
+  options: EncodeImageOptions,
 ): Promise<HostTensor> {
   const { stride } = model.detected.latent;
-  const spec = {
-    batch: 1,
-    height: image.heightPx / stride,
-    width: image.widthPx / stride,
-    circular: options.tiling,
-  };
+  const [, , heightPx = 0, widthPx = 0] = pixels.shape;
+  if (heightPx % stride !== 0 || widthPx % stride !== 0) {
+    throw new AppError(
+      'image/invalid',
+      `encode: sides must be multiples of ${stride} pixels, got ${widthPx}x${heightPx}; choose another size.`,
+      { details: { widthPx, heightPx, stride } },
+    );
+  }
+  const spec = { batch: 1, height: heightPx / stride, width: widthPx / stride, circular: options.tiling };
   const program = await model.program('encoder', JSON.stringify(spec), () => buildVaeEncoder(model.detected, spec));
-  return runSingle(model, program, pixelsToTensor(image), options.signal);
+  return runSingle(model, program, pixels, options.signal);
 }
 
 /** Runs a program with one input and one output, whatever their names. */
