@@ -5,7 +5,9 @@ import { SettingsStore } from '../storage/settings_store';
 import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GenerationState } from './generation.svelte';
 import { I18n } from './i18n.svelte';
+import { LiveState } from './live.svelte';
 import { Preferences } from './preferences.svelte';
+import { StudioState } from './studio.svelte';
 import { Updates } from './updates.svelte';
 
 export class AppState {
@@ -14,12 +16,17 @@ export class AppState {
   readonly engine: EngineState;
   readonly generation: GenerationState;
   readonly preferences: Preferences;
+  readonly studio: StudioState;
+  readonly live: LiveState;
   #database: Promise<Database> | undefined;
 
   constructor(createEngineWorker: WorkerFactory, baseUrl: string) {
     this.engine = new EngineState(createEngineWorker, baseUrl);
     this.generation = new GenerationState(this.engine);
-    this.preferences = new Preferences(new SettingsStore(() => this.database()));
+    const settings = new SettingsStore(() => this.database());
+    this.preferences = new Preferences(settings);
+    this.studio = new StudioState(() => this.database(), settings);
+    this.live = new LiveState(this.engine, this.generation, this.studio);
   }
 
   /** The page's connection; opened again after the browser closed it. */

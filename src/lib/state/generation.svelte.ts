@@ -64,7 +64,8 @@ export class GenerationState {
     });
   }
 
-  async run(): Promise<void> {
+  /** @param extra  what only this job has: a starting picture, another size */
+  async run(extra: Partial<GenerateRequest> = {}): Promise<void> {
     if (this.running || !this.#engine.model) return;
     const parameters: Parameters = $state.snapshot(this.parameters);
     const jobId = `job-${Date.now()}-${++this.#count}`;
@@ -91,7 +92,7 @@ export class GenerationState {
       this.progress = { ...before, event };
     };
     try {
-      const request: GenerateRequest = { ...parameters, modelId: this.#engine.model.id, previewEvery: 2 };
+      const request: GenerateRequest = { ...parameters, modelId: this.#engine.model.id, previewEvery: 2, ...extra };
       const result = await this.#engine.generate(jobId, request, onEvent);
       const finished = made.map((image) => ({ ...image, times: result.times, interrupted: result.interrupted }));
       this.results = this.results.map((old) => finished.find((image) => image.id === old.id) ?? old);

@@ -1,0 +1,271 @@
+/**
+ * Live painting: the canvas becomes a picture while it is drawn. When to generate is the scheduler's decision
+ * (canvas/live_scheduler); here are the clock, the jobs and what the interface shows of them.
+ */
+import { toPlainError, type PlainError } from '../base/errors';
+import {
+  beginLive,
+  liveEvaluations,
+  reduceLive,
+  type LiveEvent,
+  type LiveInput,
+  type LiveJobKind,
+  type LiveState as Schedule,
+} from '../canvas/live_scheduler';
+import type { GeneratedImage, GenerateRequest, InitRequest } from '../rpc/engine';
+import type { EngineState } from './engine.svelte';
+import type { GenerationState } from './generation.svelte';
+import type { StudioState } from './studio.svelte';
+
+export type LivePhase = 'off' | 'waiting' | 'drawing' | 'thinking' | 'shown' | 'refined';
+
+export interface LiveResult extends GeneratedImage {
+  readonly id: string;
+  readonly url: string;
+  readonly kind: LiveJobKind | 'full';
+  readonly ms: number;
+}
+
+/** Enough to go back to an idea; each is a small PNG. */
+const RESULTS_KEPT = 24;
+const SEED_MAX = 2 ** 32;
+/** Softens the border between repainted and kept. */
+const MASK_BLUR_PX = 4;
+
+export class LiveState {
+  on = $state(false);
+  phase: LivePhase = $state('off');
+  /** How far a picture may leave the sketch, 0..1. */
+  strength = $state(0.7);
+  /** Steps of a draft; a rested pen gets the parameters' own number. */
+  draftSteps = $state(6);
+  seedLocked = $state(true);
+  seed = $state(randomSeed());
+  results: readonly LiveResult[] = $state.raw([]);
+  shown: LiveResult | undefined = $state.raw();
+  error: PlainError | undefined = $state.raw();
+  /** Runs of the network per draft and per refined picture. */
+  readonly evaluations = $derived({
+    draft: liveEvaluations(this.strength, this.draftSteps),
+    refine: this.#refineEvaluations(),
+  });
+
+  readonly #engine: EngineState;
+  readonly #generation: GenerationState;
+  readonly #studio: StudioState;
+  #schedule: Schedule = beginLive();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #jobName: string | undefined;
+  #lastSeed = 0;
+  #count = 0;
+
+  constructor(engine: EngineState, generation: GenerationState, studio: StudioState) {
+    this.#engine = engine;
+    this.#generation = generation;
+    this.#studio = studio;
+  }
+
+  start(): void {
+    if (this.on) return;
+    this.on = true;
+    this.error = undefined;
+    this.phase = 'waiting';
+    this.#schedule = { ...beginLive(), nextJobId: this.#schedule.nextJobId };
+    this.#wake(performance.now());
+  }
+
+  /** Ends at once; the running job is stopped. */
+  stop(): void {
+    if (!this.on) return;
+    this.on = false;
+    this.phase = 'off';
+    clearTimeout(this.#timer);
+    this.#send({ type: 'pause', t: performance.now() });
+  }
+
+  /** The tab is hidden: nothing is computed for nobody. */
+  setHidden(hidden: boolean): void {
+    if (this.on) this.#send({ type: hidden ? 'pause' : 'resume', t: performance.now() });
+  }
+
+  newSeed(): void {
+    this.seed = randomSeed();
+    this.#generation.parameters.seed = -1;
+  }
+
+  /** The canvas as a starting picture, with its mask when there is one. */
+  init(): InitRequest | undefined {
+    const image = this.#studio.flatPicture();
+    if (!image) return undefined;
+    const mask = this.#studio.mask();
+    return {
+      image,
+      strength: this.strength,
+      resizeMode: 'just',
+      ...(mask
+        ? {
+            inpaint: { mask, invert: false, blurPx: MASK_BLUR_PX, fill: 'original', area: 'whole', paddingPx: 32 },
+          }
+        : {}),
+    };
+  }
+
+  /** Size of a picture of the canvas: its shape, with as many pixels as the parameters ask for. */
+  jobSize(): { readonly widthPx: number; readonly heightPx: number } {
+    const { widthPx, heightPx } = this.#generation.parameters;
+    const { width, height } = this.#studio.size;
+    if (width === 0 || height === 0) return { widthPx, heightPx };
+    const step = this.#engine.model?.sizeStepPx ?? 8;
+    const scale = Math.sqrt((widthPx * heightPx) / (width * height));
+    const round = (side: number) => Math.max(step, Math.round((side * scale) / step) * step);
+    return { widthPx: round(width), heightPx: round(height) };
+  }
+
+  /** A full picture of the canvas with all the steps, kept among the session's pictures too. */
+  async generate(): Promise<void> {
+    const init = this.init();
+    if (!init) return;
+    const startedAt = performance.now();
+    const before = this.#generation.results[0];
+    await this.#generation.run({ init, ...this.jobSize() });
+    const made = this.#generation.results[0];
+    if (made && made !== before) {
+      this.#keep({ ...made, id: `full-${made.id}`, kind: 'full', ms: performance.now() - startedAt });
+    }
+  }
+
+  #refineEvaluations(): number {
+    return liveEvaluations(this.strength, this.#generation.parameters.steps);
+  }
+
+  #input(): LiveInput {
+    const { prompt, negativePrompt, cfgScale, sampler, schedule, steps, widthPx, heightPx, seed } =
+      this.#generation.parameters;
+    const model = this.#engine.model?.id ?? '';
+    return {
+      revision: this.#studio.engine?.revision ?? 0,
+      prompt: `${prompt}\n${negativePrompt}`,
+      strength: this.strength,
+      seed: seed >= 0 ? seed : this.seedLocked ? this.seed : -1,
+      settings: [
+        model,
+        cfgScale,
+        sampler,
+        schedule,
+        steps,
+        widthPx,
+        heightPx,
+        this.draftSteps,
+        this.#studio.document.id,
+      ].join(' '),
+    };
+  }
+
+  #wake(at: number): void {
+    clearTimeout(this.#timer);
+    if (!this.on) return;
+    this.#timer = setTimeout(() => this.#poll(), Math.max(0, at - performance.now()));
+  }
+
+  #poll(): void {
+    const t = performance.now();
+    const busy = this.#engine.phase !== 'ready' || this.#generation.running;
+    if (busy || this.#studio.blank) {
+      this.#wake(t + this.#schedule.config.pollMs);
+      return;
+    }
+    const input = this.#input();
+    this.#send({ type: 'tick', t, input, penDown: this.#studio.drawing });
+    if (this.#studio.drawing && this.phase !== 'thinking') this.phase = 'drawing';
+    else if (this.phase === 'drawing' && !this.#schedule.job) this.phase = 'shown';
+  }
+
+  #send(event: LiveEvent): void {
+    const { state, commands } = reduceLive(this.#schedule, event);
+    this.#schedule = state;
+    for (const command of commands) {
+      if (command.type === 'wake') this.#wake(command.at);
+      else if (command.type === 'cancel') void this.#interrupt();
+      else void this.#run(command.jobId, command.kind, command.input);
+    }
+  }
+
+  async #interrupt(): Promise<void> {
+    if (this.#jobName !== undefined) await this.#engine.interrupt(this.#jobName);
+  }
+
+  async #run(jobId: number, kind: LiveJobKind, input: LiveInput): Promise<void> {
+    const startedAt = performance.now();
+    const init = this.init();
+    const model = this.#engine.model;
+    const ended = (outcome: 'done' | 'failed' | 'cancelled') =>
+      this.#send({ type: 'job-ended', t: performance.now(), jobId, outcome });
+    if (!init || !model) {
+      ended('cancelled');
+      return;
+    }
+    if (this.on) this.phase = 'thinking';
+    const name = `live-${Date.now()}-${++this.#count}`;
+    this.#jobName = name;
+    // A refined picture is the same idea as its draft: the same noise, more steps.
+    if (kind === 'draft') this.#lastSeed = input.seed >= 0 ? input.seed : randomSeed();
+    const parameters = $state.snapshot(this.#generation.parameters);
+    const request: GenerateRequest = {
+      ...parameters,
+      ...this.jobSize(),
+      modelId: model.id,
+      steps: kind === 'draft' ? Math.min(this.draftSteps, parameters.steps) : parameters.steps,
+      seed: this.#lastSeed,
+      batchCount: 1,
+      batchSize: 1,
+      init,
+      previewEvery: 0,
+    };
+    try {
+      const result = await this.#engine.generate(
+        name,
+        request,
+        (event) => {
+          if (event.kind !== 'step') return;
+          const { step, steps } = event;
+          this.#send({ type: 'step-done', t: performance.now(), jobId, step, steps });
+        },
+        'latest',
+      );
+      const [image] = result.images;
+      if (result.interrupted || !image) {
+        ended('cancelled');
+        return;
+      }
+      const url = URL.createObjectURL(image.png);
+      this.#keep({ ...image, id: name, url, kind, ms: performance.now() - startedAt });
+      this.error = undefined;
+      if (this.on) this.phase = kind === 'refine' ? 'refined' : 'shown';
+      ended('done');
+    } catch (error) {
+      const plain = toPlainError(error);
+      const stopped = plain.code === 'job/cancelled' || plain.code === 'job/superseded';
+      if (!stopped) {
+        this.error = plain;
+        if (this.on) this.phase = 'waiting';
+      }
+      ended(stopped ? 'cancelled' : 'failed');
+    }
+  }
+
+  /** Refining replaces its draft in the list: one entry per idea. */
+  #keep(result: LiveResult): void {
+    const [last] = this.results;
+    const replaces = result.kind === 'refine' && last?.kind === 'draft' && last.seed === result.seed;
+    const rest = replaces ? this.results.slice(1) : this.results;
+    const dropped = [...(replaces && last ? [last] : []), ...rest.slice(RESULTS_KEPT - 1)];
+    this.results = [result, ...rest.slice(0, RESULTS_KEPT - 1)];
+    this.shown = result;
+    // Full pictures belong to the session's list, which owns their URLs.
+    for (const old of dropped) if (old.kind !== 'full') URL.revokeObjectURL(old.url);
+  }
+}
+
+function randomSeed(): number {
+  return Math.floor(Math.random() * SEED_MAX);
+}

@@ -1,0 +1,152 @@
+/**
+ * Draws the canvas engine on the visible canvas: composites damaged boxes into a buffer of the document's size and
+ * redraws only the part of the screen they cover. Called inside one animation frame; knows no events.
+ */
+import { intersectRect, isEmptyRect, roundOutRect, unionRect, type Rect } from '$lib/canvas/geometry/rect';
+import { transformBounds } from '$lib/canvas/geometry/affine';
+import { viewMatrix } from '$lib/canvas/geometry/viewport';
+import type { CanvasEngine } from '$lib/canvas/canvas_engine';
+
+/** Magnified pixels stay crisp from here on, as painters expect. */
+const CRISP_FROM_ZOOM = 3;
+const CHECKER_PX = 8;
+/** Two boxes become one when that wastes less than this factor. */
+const MERGE_WASTE = 1.3;
+
+export class ViewportPainter {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #screen: CanvasRenderingContext2D | null;
+  readonly #engine: CanvasEngine;
+  #buffer = new OffscreenCanvas(1, 1);
+  #buffer2d = this.#buffer.getContext('2d');
+  #checker: CanvasPattern | undefined;
+
+  constructor(canvas: HTMLCanvasElement, engine: CanvasEngine) {
+    this.#canvas = canvas;
+    this.#engine = engine;
+    // A hint: where the browser honours it, ink skips a stage of the compositor.
+    this.#screen = canvas.getContext('2d', { desynchronized: true });
+    this.#resizeBuffer();
+  }
+
+  /**
+   * @param damage document boxes whose pixels changed
+   * @param all redraws the whole screen (the view changed) @param pixelRatio device pixels per CSS pixel
+   */
+  paint(damage: readonly Rect[], all: boolean, pixelRatio: number): void {
+    const { width, height } = this.#engine.size;
+    let whole = all;
+    if (this.#buffer.width !== width || this.#buffer.height !== height) {
+      this.#resizeBuffer();
+      whole = true;
+    } else {
+      for (const box of mergeBoxes(damage)) this.#composite(box);
+    }
+    if (whole) this.#draw(undefined, pixelRatio);
+    else for (const box of mergeBoxes(damage)) this.#draw(box, pixelRatio);
+  }
+
+  #resizeBuffer(): void {
+    const { width, height } = this.#engine.size;
+    this.#buffer = new OffscreenCanvas(width, height);
+    this.#buffer2d = this.#buffer.getContext('2d');
+    this.#composite({ x: 0, y: 0, width, height });
+  }
+
+  #composite(box: Rect): void {
+    const inside = intersectRect(roundOutRect(box), { x: 0, y: 0, ...this.#engine.size });
+    if (isEmptyRect(inside)) return;
+    const image = this.#engine.composite(inside);
+    this.#buffer2d?.putImageData(new ImageData(image.data, image.width, image.height), inside.x, inside.y);
+  }
+
+  #draw(box: Rect | undefined, pixelRatio: number): void {
+    const screen = this.#screen;
+    if (!screen) return;
+    const { viewport, size, background } = this.#engine;
+    const m = viewMatrix(viewport);
+    screen.setTransform(1, 0, 0, 1, 0, 0);
+    screen.save();
+    if (box) {
+      const bounds = transformBounds(m, box);
+      const x = Math.floor(bounds.x * pixelRatio) - 2;
+      const y = Math.floor(bounds.y * pixelRatio) - 2;
+      screen.beginPath();
+      screen.rect(x, y, Math.ceil(bounds.width * pixelRatio) + 4, Math.ceil(bounds.height * pixelRatio) + 4);
+      screen.clip();
+    }
+    screen.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    screen.transform(
+      m.a * pixelRatio,
+      m.b * pixelRatio,
+      m.c * pixelRatio,
+      m.d * pixelRatio,
+      m.e * pixelRatio,
+      m.f * pixelRatio,
+    );
+    if (!background) {
+      screen.fillStyle = this.#checkerPattern(screen);
+      screen.fillRect(0, 0, size.width, size.height);
+    }
+    screen.imageSmoothingEnabled = viewport.zoom * pixelRatio < CRISP_FROM_ZOOM;
+    screen.imageSmoothingQuality = 'medium';
+    if (box) {
+      // Only what is clipped anyway: a software canvas would walk the whole picture otherwise.
+      const part = intersectRect(
+        roundOutRect({ x: box.x - 3, y: box.y - 3, width: box.width + 6, height: box.height + 6 }),
+        {
+          x: 0,
+          y: 0,
+          ...size,
+        },
+      );
+      if (!isEmptyRect(part)) {
+        const { x, y, width, height } = part;
+        screen.drawImage(this.#buffer, x, y, width, height, x, y, width, height);
+      }
+    } else {
+      screen.drawImage(this.#buffer, 0, 0);
+    }
+    screen.restore();
+  }
+
+  #checkerPattern(screen: CanvasRenderingContext2D): CanvasPattern | string {
+    if (!this.#checker) {
+      const tile = new OffscreenCanvas(2 * CHECKER_PX, 2 * CHECKER_PX);
+      const tile2d = tile.getContext('2d');
+      if (tile2d) {
+        tile2d.fillStyle = '#fff';
+        tile2d.fillRect(0, 0, 2 * CHECKER_PX, 2 * CHECKER_PX);
+        tile2d.fillStyle = '#ddd';
+        tile2d.fillRect(0, 0, CHECKER_PX, CHECKER_PX);
+        tile2d.fillRect(CHECKER_PX, CHECKER_PX, CHECKER_PX, CHECKER_PX);
+      }
+      this.#checker = screen.createPattern(tile, 'repeat') ?? undefined;
+    }
+    return this.#checker ?? '#fff';
+  }
+}
+
+/** Fewer boxes to composite: neighbours join when little is wasted. */
+function mergeBoxes(boxes: readonly Rect[]): readonly Rect[] {
+  const merged: Rect[] = [];
+  for (const box of boxes) {
+    if (isEmptyRect(box)) continue;
+    let grown = box;
+    for (let i = merged.length - 1; i >= 0; i--) {
+      const other = merged[i];
+      if (!other) continue;
+      const union = unionRect(grown, other);
+      if (area(union) > MERGE_WASTE * (area(grown) + area(other))) continue;
+      grown = union;
+      merged.splice(i, 1);
+      i = merged.length;
+    }
+    merged.push(grown);
+  }
+  return merged;
+}
+
+function area({ width, height }: Rect): number {
+  return width * height;
+}
