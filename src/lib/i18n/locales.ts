@@ -1,5 +1,6 @@
 /** The languages of the interface: one file each and one line here. Loaded when chosen, cached for offline use. */
 import type { Messages } from './en';
+import type { ErrorTexts } from './errors_en';
 
 export interface LocaleDef {
   /** BCP 47. */
@@ -8,6 +9,8 @@ export interface LocaleDef {
   readonly label: string;
   readonly direction: 'ltr' | 'rtl';
   readonly load: () => Promise<Messages>;
+  /** Texts of error codes; English stands in for those it lacks. */
+  readonly loadErrors?: () => Promise<Partial<ErrorTexts>>;
 }
 
 export const LOCALES = [

@@ -1,30 +1,66 @@
 /** Everything the pages share, made once by the layout and handed down by context. */
 import { getContext, setContext } from 'svelte';
 import { openDatabase, type Database } from '../storage/database';
+import { GalleryStore } from '../storage/gallery_store';
+import { QueueStore } from '../storage/queue_store';
 import { SettingsStore } from '../storage/settings_store';
+import { Background } from './background.svelte';
+import { Commands } from './commands.svelte';
+import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
+import { GalleryState } from './gallery.svelte';
 import { GenerationState } from './generation.svelte';
+import { Handover } from './handover.svelte';
 import { I18n } from './i18n.svelte';
+import { ImportPicture, sourceOf } from './import_picture.svelte';
 import { LiveState } from './live.svelte';
-import { Preferences } from './preferences.svelte';
+import { ModelsState } from './models.svelte';
+import { DEFAULT_MODEL, Preferences } from './preferences.svelte';
+import { PromptHistory } from './prompt_history.svelte';
+import { QueueState } from './queue.svelte';
 import { StudioState } from './studio.svelte';
+import { Toasts } from './toasts.svelte';
 import { Updates } from './updates.svelte';
 
 export class AppState {
   readonly i18n = new I18n();
   readonly updates = new Updates();
+  readonly toasts = new Toasts();
+  readonly commands = new Commands();
+  readonly handover = new Handover();
+  readonly background = new Background();
+  readonly owner = new EngineOwner(
+    () => void this.#startEngine(),
+    () => {
+      this.engine.stop();
+      this.engine.phase = 'starting';
+    },
+  );
   readonly engine: EngineState;
   readonly generation: GenerationState;
   readonly preferences: Preferences;
+  readonly gallery: GalleryState;
+  readonly models: ModelsState;
+  readonly queue: QueueState;
+  readonly imports: ImportPicture;
+  readonly history: PromptHistory;
   readonly studio: StudioState;
   readonly live: LiveState;
   #database: Promise<Database> | undefined;
 
-  constructor(createEngineWorker: WorkerFactory, baseUrl: string) {
+  constructor(createEngineWorker: WorkerFactory, createModelsWorker: WorkerFactory, baseUrl: string) {
     this.engine = new EngineState(createEngineWorker, baseUrl);
     this.generation = new GenerationState(this.engine);
     const settings = new SettingsStore(() => this.database());
     this.preferences = new Preferences(settings);
+    this.history = new PromptHistory(settings);
+    const database = () => this.database();
+    this.gallery = new GalleryState(new GalleryStore(database), this.toasts);
+    this.models = new ModelsState(createModelsWorker);
+    this.queue = new QueueState(this.engine, this.generation, new QueueStore(database));
+    this.imports = new ImportPicture(this.engine, this.generation, () => this.models.known());
+    this.generation.onImage = (result) => void this.gallery.keep(result, this.engine.model?.name ?? '');
+    this.generation.onRunning = (running, pictures) => this.#followJob(running, pictures);
     this.studio = new StudioState(() => this.database(), settings);
     this.live = new LiveState(this.engine, this.generation, this.studio);
   }
@@ -44,13 +80,49 @@ export class AppState {
     return this.#database;
   }
 
-  /** Reads the preferences, then starts the engine with the built-in model. */
+  /** Reads the preferences, then takes the engine when no other tab has it. */
   async start(): Promise<void> {
     await this.preferences.load();
-    const { language, backend, threads } = this.preferences;
+    const { language } = this.preferences;
     await this.i18n.use(language === '' ? navigator.languages : [language]);
-    await this.engine.start({ backend, threads, model: { kind: 'builtin', id: 'tiny-icons' } });
+    void this.history.load();
+    await this.owner.acquire();
+  }
+
+  /** Opens a model of the library and takes its defaults; it is opened again on the next visit. */
+  async openModel(model: { readonly id: string; readonly builtin: boolean }): Promise<void> {
+    await this.engine.openModel(sourceOf(model));
+    if (this.engine.error || !this.engine.model) return;
+    this.generation.useDefaults(this.engine.model);
+    await this.preferences.setModel(model);
+    void this.models.refresh();
+  }
+
+  async restartEngine(): Promise<void> {
+    const { backend, threads, model } = this.preferences;
+    await this.engine.start({ backend, threads, model: sourceOf(model) });
+  }
+
+  async #startEngine(): Promise<void> {
+    await this.restartEngine();
+    if (!this.engine.model && !this.preferences.usesDefaultModel) {
+      // The chosen model is gone or too large: the app must still open.
+      const { error } = this.engine;
+      const { backend, threads } = this.preferences;
+      await this.engine.start({ backend, threads, model: sourceOf(DEFAULT_MODEL) });
+      this.engine.error = error;
+    }
     if (this.engine.model) this.generation.useDefaults(this.engine.model);
+    await this.queue.load();
+  }
+
+  #followJob(running: boolean, pictures: number): void {
+    if (running) void this.history.remember($state.snapshot(this.generation.parameters));
+    void this.background.keepAwake(running && this.preferences.keepAwake);
+    const more = this.queue.waiting > 0 && !this.queue.paused;
+    if (!running && !more && pictures > 0 && this.preferences.notify) {
+      this.background.tell(this.i18n.t('notify.title'), this.i18n.t('notify.done', { count: pictures }));
+    }
   }
 }
 

@@ -48,6 +48,10 @@ export class GenerationState {
   shown: Result | undefined = $state.raw();
   error: PlainError | undefined = $state.raw();
   readonly running: boolean = $derived(this.progress !== undefined);
+  /** Told of every finished picture, to keep it. */
+  onImage: ((result: Result) => void) | undefined;
+  /** Told when a job begins and ends; the number of its pictures at the end. */
+  onRunning: ((running: boolean, pictures: number) => void) | undefined;
   readonly #engine: EngineState;
   #count = 0;
 
@@ -65,12 +69,14 @@ export class GenerationState {
   }
 
   /** @param extra  what only this job has: a starting picture, another size */
-  async run(extra: Partial<GenerateRequest> = {}): Promise<void> {
+  /** @param given  settings of a waiting job instead of the form's */
+  async run(extra: Partial<GenerateRequest> = {}, given?: Parameters): Promise<void> {
     if (this.running || !this.#engine.model) return;
-    const parameters: Parameters = $state.snapshot(this.parameters);
+    const parameters: Parameters = given ?? $state.snapshot(this.parameters);
     const jobId = `job-${Date.now()}-${++this.#count}`;
     const made: Result[] = [];
     this.error = undefined;
+    this.onRunning?.(true, 0);
     this.progress = { jobId, event: undefined, step: 0, steps: parameters.steps };
     const onEvent = (event: JobEvent) => {
       const before = this.progress;
@@ -102,6 +108,7 @@ export class GenerationState {
       if (plain.code !== 'job/cancelled' && plain.code !== 'job/superseded') this.error = plain;
     } finally {
       this.progress = undefined;
+      this.onRunning?.(false, made.length);
     }
   }
 
@@ -119,6 +126,7 @@ export class GenerationState {
     const result = { ...image, id: `${jobId}-${image.index}`, url, parameters, times: [], interrupted: false };
     this.results = [result, ...this.results];
     this.shown = result;
+    this.onImage?.(result);
     return result;
   }
 }

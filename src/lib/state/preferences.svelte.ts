@@ -3,6 +3,9 @@ import { BACKEND_CHOICES, type BackendChoice } from '../rpc/engine';
 import type { SettingsStore } from '../storage/settings_store';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
+/** Ships with the app. */
+export const DEFAULT_MODEL = { id: 'tiny-icons', builtin: true } as const;
+
 export type Theme = (typeof THEMES)[number];
 
 export class Preferences {
@@ -12,6 +15,13 @@ export class Preferences {
   backend: BackendChoice = $state('auto');
   /** 0: as many as sensible. */
   threads = $state(0);
+  /** Tell when pictures are done and the page is in the background. */
+  notify = $state(true);
+  /** Keep the screen on while pictures are made. */
+  keepAwake = $state(true);
+  /** The model of the last visit. */
+  model: { readonly id: string; readonly builtin: boolean } = $state.raw(DEFAULT_MODEL);
+  readonly usesDefaultModel: boolean = $derived(this.model.builtin && this.model.id === DEFAULT_MODEL.id);
   readonly #store: SettingsStore;
 
   constructor(store: SettingsStore) {
@@ -20,14 +30,28 @@ export class Preferences {
 
   /** Values of unknown kinds, from another version, are ignored. */
   async load(): Promise<void> {
-    const [theme, language, backend, threads] = await Promise.all(
-      ['theme', 'language', 'backend', 'threads'].map((name) => this.#store.get(name)),
+    const [theme, language, backend, threads, notify, keepAwake, model] = await Promise.all(
+      ['theme', 'language', 'backend', 'threads', 'notify', 'keepAwake', 'model'].map((name) => this.#store.get(name)),
     );
     this.theme = THEMES.find((known) => known === theme) ?? 'system';
     this.language = typeof language === 'string' ? language : '';
     this.backend = BACKEND_CHOICES.find((known) => known === backend) ?? 'auto';
     this.threads = typeof threads === 'number' && Number.isInteger(threads) && threads >= 0 ? threads : 0;
+    this.notify = notify !== false;
+    this.keepAwake = keepAwake !== false;
+    const { id, builtin } = (model ?? {}) as { id?: unknown; builtin?: unknown };
+    if (typeof id === 'string') this.model = { id, builtin: builtin === true };
     this.applyTheme();
+  }
+
+  async setFlag(name: 'notify' | 'keepAwake', value: boolean): Promise<void> {
+    this[name] = value;
+    await this.#store.set(name, value);
+  }
+
+  async setModel({ id, builtin }: { readonly id: string; readonly builtin: boolean }): Promise<void> {
+    this.model = { id, builtin };
+    await this.#store.set('model', this.model);
   }
 
   async setTheme(theme: Theme): Promise<void> {

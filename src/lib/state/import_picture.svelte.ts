@@ -1,0 +1,117 @@
+/** Pictures and texts that come in by drop, paste or the system: read, fitted to the form, and what was missing. */
+import { AppError, toPlainError, type PlainError } from '../base/errors';
+import { readPicture } from '../infotext/picture';
+import { readParameters } from '../infotext/parameter_fields';
+import type { GenerationParameters } from '../infotext/parameters';
+import type { ModelSource } from '../rpc/engine';
+import type { EngineState } from './engine.svelte';
+import type { GenerationState } from './generation.svelte';
+import type { KnownModel, ReadSettings } from './settings_from_parameters';
+import { OPTIONAL_SETTINGS, settingsFromParameters } from './settings_from_parameters';
+
+export interface ImportReport extends ReadSettings {
+  readonly name: string;
+  /** Which program wrote it, as the reader found out. */
+  readonly tool: string;
+}
+
+/** The text of a picture's making is recognised by its one line of settings. */
+const INFOTEXT = /(^|\n)\s*Steps: \d+,/;
+
+/** Larger files are no pictures of ours to read whole. */
+const MAX_PICTURE_BYTES = 256 * 2 ** 20;
+
+export class ImportPicture {
+  /** What the last import did; shown until dismissed. */
+  report: ImportReport | undefined = $state.raw();
+  error: PlainError | undefined = $state.raw();
+  readonly #engine: EngineState;
+  readonly #generation: GenerationState;
+  readonly #models: () => Promise<readonly KnownModel[]>;
+
+  constructor(engine: EngineState, generation: GenerationState, models: () => Promise<readonly KnownModel[]>) {
+    this.#engine = engine;
+    this.#generation = generation;
+    this.#models = models;
+  }
+
+  /** Whether a text is worth reading as parameters. */
+  isInfotext(text: string): boolean {
+    return INFOTEXT.test(text);
+  }
+
+  /** Applies a picture's parameters; failures are kept in `error`. */
+  async fromPicture(file: File): Promise<void> {
+    await this.#attempt(file.name, async () => {
+      if (file.size > MAX_PICTURE_BYTES) {
+        throw new AppError(
+          'image/too-large',
+          `${file.name}: pictures up to 256 MB are read, this has ${file.size} bytes.`,
+        );
+      }
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      const reading = await readPicture(bytes, { name: file.name, pixels: () => decodePixels(file) });
+      if (!reading.parameters) {
+        throw new AppError(
+          'image/invalid',
+          `${file.name}: the picture says nothing about how it was made; it may have been edited or sent by a messenger.`,
+        );
+      }
+      return { parameters: reading.parameters, tool: reading.tool ?? '', also: reading.unmapped ?? [] };
+    });
+  }
+
+  async fromText(text: string): Promise<void> {
+    await this.#attempt('', async () => ({ parameters: readParameters(text), tool: 'A1111', also: [] }));
+  }
+
+  /** Puts parameters of the gallery or a file into the form and opens their model when it is here. */
+  async apply(
+    parameters: GenerationParameters,
+    name: string,
+    tool: string,
+    also: readonly string[] = [],
+  ): Promise<void> {
+    const fitted = settingsFromParameters(parameters, await this.#models());
+    const read = { ...fitted, unmapped: [...fitted.unmapped, ...also.map((entry) => [entry, ''] as const)] };
+    const form = this.#generation.parameters;
+    for (const key of OPTIONAL_SETTINGS) delete form[key];
+    Object.assign(form, read.settings);
+    if (read.missing.length > 0 || read.unmapped.length > 0 || read.notices.length > 0) {
+      this.report = { ...read, name, tool };
+    }
+    if (read.model && read.model.id !== this.#engine.model?.id) await this.#engine.openModel(sourceOf(read.model));
+  }
+
+  async #attempt(
+    name: string,
+    read: () => Promise<{ parameters: GenerationParameters; tool: string; also: readonly string[] }>,
+  ): Promise<void> {
+    this.error = undefined;
+    this.report = undefined;
+    try {
+      const { parameters, tool, also } = await read();
+      await this.apply(parameters, name, tool, also);
+    } catch (error) {
+      this.error = toPlainError(error);
+    }
+  }
+}
+
+/** Built-in models have short ids of their own; all others live in the store. */
+export function sourceOf(model: Pick<KnownModel, 'id' | 'builtin'>): ModelSource {
+  return model.builtin ? { kind: 'builtin', id: model.id } : { kind: 'stored', id: model.id };
+}
+
+async function decodePixels(file: File) {
+  const bitmap = await createImageBitmap(file, { premultiplyAlpha: 'none', colorSpaceConversion: 'none' }).catch(
+    () => undefined,
+  );
+  if (!bitmap) return undefined;
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+  context?.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const data = context?.getImageData(0, 0, width, height).data;
+  return data && { widthPx: width, heightPx: height, data };
+}
