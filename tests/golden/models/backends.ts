@@ -6,7 +6,7 @@ import { createReferenceBackend } from '../../../src/lib/backends/reference/back
 
 export interface BackendChoice {
   readonly id: string;
-  open(): Promise<Backend>;
+  readonly open: () => Promise<Backend>;
 }
 
 export const BACKENDS: readonly BackendChoice[] = [

@@ -45,9 +45,9 @@ export function adapterFamily(tensors: ReadonlyMap<string, StoredTensor>): Famil
       if (width === 1024) return 'sd2';
     }
     if (/transformer_blocks[._][2-9][._]/.test(key)) return 'sdxl';
-    unet ||= /(down|up|mid|input|output|middle)_blocks?[._]|^lora_te_|^text_encoder\.|conv_(in|out)\.|time_embed/.test(
-      key,
-    );
+    unet ||= /(down|up|mid|input|output|middle)_blocks?[._]|conv_(in|out)\.|time_embed/.test(key);
   }
-  return unet ? 'sd1' : undefined;
+  // Text encoder layers alone are CLIP-L's; beside layers of an unknown network they tell nothing.
+  const textOnly = keys.every((key) => /^(lora_te1?_|text_encoder\.)/.test(key));
+  return unet || textOnly ? 'sd1' : undefined;
 }

@@ -173,7 +173,7 @@ async function mergeWeight(
   const parts = await Promise.all(
     fused.map((one) => {
       const weight = one.part.weights.get(`${one.layer}.weight`);
-      return weight ? loadWeight(weight, weightShape(weight), signal) : new Float32Array(0);
+      return weight ? loadWeight(weight, weightShape(weight), signal) : Promise.resolve(new Float32Array(0));
     }),
   );
   let weight = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -59,7 +59,7 @@ export const sdPipelineAdapter: Adapter = {
   async run(run) {
     const { inputs, goldenCase, family } = run;
     const cond = await encode(run, 'cond');
-    const zeros = String(goldenCase.params['negative'] ?? '').startsWith('zeros');
+    const zeros = /^zeros/.test((goldenCase.params['negative'] as string | undefined) ?? '');
     const uncond: Prompt = zeros
       ? { context: zerosLike(cond.context), ...(cond.pooled ? { pooled: zerosLike(cond.pooled) } : {}) }
       : await encode(run, 'uncond');
