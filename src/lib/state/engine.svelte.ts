@@ -30,7 +30,9 @@ export class EngineState {
   readonly #baseUrl: string;
   #worker: Worker | undefined;
   #remote: Remote<EngineContract> | undefined;
-  #crashed: ((error: AppError) => void) | undefined;
+  /** Ends every call that waits for the present worker. */
+  #end: ((error: AppError) => void) | undefined;
+  #ended: Promise<never> | undefined;
 
   constructor(createWorker: WorkerFactory, baseUrl: string) {
     installErrorTransfer();
@@ -43,28 +45,24 @@ export class EngineState {
     this.stop();
     this.phase = 'starting';
     this.error = undefined;
+    // The new worker has none; a model that only the page remembers would look ready.
+    this.model = undefined;
     const worker = this.#createWorker();
     this.#worker = worker;
-    const crash = new Promise<never>((_resolve, reject) => {
-      this.#crashed = reject;
+    this.#ended = new Promise<never>((_resolve, reject) => {
+      this.#end = reject;
     });
     // Nobody waits for a crash that happens between jobs.
-    crash.catch(() => undefined);
+    this.#ended.catch(() => undefined);
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      const error = new AppError(
-        'backend/run',
-        `engine: its worker stopped (${event.message || 'no reason given'}); restart the engine.`,
-      );
-      this.phase = 'failed';
-      this.error = toPlainError(error);
-      this.#crashed?.(error);
+      if (worker === this.#worker) this.#crash(event.message);
     });
     const remote = wrap<EngineContract>(worker);
     this.#remote = remote;
     try {
       const { backend, threads, model } = options;
-      this.status = await Promise.race([crash, remote.start({ backend, threads, baseUrl: this.#baseUrl })]);
+      this.status = await this.#alive(remote.start({ backend, threads, baseUrl: this.#baseUrl }));
       await this.openModel(model);
     } catch (error) {
       this.#fail(error);
@@ -83,8 +81,8 @@ export class EngineState {
         if (event.kind === 'loading') this.loading = event;
         if (event.kind === 'notice') this.notices = [...this.notices, event];
       });
-      this.model = await remote.openModel(source, onEvent);
-      this.status = await remote.status();
+      this.model = await this.#alive(remote.openModel(source, onEvent));
+      this.status = await this.#alive(remote.status());
       this.phase = 'ready';
     } catch (error) {
       this.#fail(error);
@@ -104,13 +102,12 @@ export class EngineState {
     if (!remote || this.phase === 'failed') {
       throw new AppError('backend/unavailable', 'engine: it is not running; restart it on the Engine page.');
     }
-    const crash = new Promise<never>((_resolve, reject) => {
-      this.#crashed = reject;
-    });
-    crash.catch(() => undefined);
-    const result = await Promise.race([crash, remote.generate(jobId, request, proxy(onEvent), policy)]);
-    this.status = await remote.status();
-    return result;
+    try {
+      return await this.#alive(remote.generate(jobId, request, proxy(onEvent), policy));
+    } finally {
+      // A failed job changes what is in memory, too.
+      if (this.#remote === remote) await this.#refreshStatus(remote);
+    }
   }
 
   async interrupt(jobId: string): Promise<void> {
@@ -123,17 +120,45 @@ export class EngineState {
 
   /** Ends the worker at once: the way to cancel a start or to recover. */
   stop(): void {
-    this.#crashed?.(new AppError('job/cancelled', 'engine: it was stopped.'));
+    this.#close(new AppError('job/cancelled', 'engine: it was stopped.'));
+  }
+
+  #close(error: AppError): void {
+    this.#end?.(error);
     this.#remote?.[releaseProxy]();
     this.#worker?.terminate();
     this.#remote = undefined;
     this.#worker = undefined;
   }
 
+  /** An error that nobody in the worker caught: its state is unknown, so it ends, and `start` makes a new one. */
+  #crash(reason: string): void {
+    const error = new AppError(
+      'backend/run',
+      `engine: its worker stopped (${reason || 'it could not be loaded'}); restart the engine, your prompt and pictures stay.`,
+    );
+    this.phase = 'failed';
+    this.error = toPlainError(error);
+    this.#close(error);
+  }
+
+  /** The answer of the worker, or the error that ends it. */
+  #alive<T>(answer: Promise<T>): Promise<T> {
+    return this.#ended ? Promise.race([this.#ended, answer]) : answer;
+  }
+
+  async #refreshStatus(remote: Remote<EngineContract>): Promise<void> {
+    try {
+      this.status = await this.#alive(remote.status());
+    } catch {
+      // The old numbers stay; the job's own answer or error is what counts.
+    }
+  }
+
   #fail(error: unknown): void {
     const plain = toPlainError(error);
     if (plain.code === 'job/cancelled') return;
     this.error = plain;
-    this.phase = this.model ? 'ready' : 'failed';
+    this.phase = this.model && this.#remote ? 'ready' : 'failed';
   }
 }
