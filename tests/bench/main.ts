@@ -15,6 +15,10 @@ interface BenchModule {
 
 const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<BenchModule> }>> = {
   e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
+  kernels: {
+    about: 'WGSL kernels against onnxruntime-web on WebGPU; --software, --node',
+    load: () => import('./kernels'),
+  },
 };
 
 const words = process.argv.slice(2);

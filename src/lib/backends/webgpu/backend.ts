@@ -2,6 +2,7 @@
 import type { AppError } from '../../base/errors';
 import { elementCount } from '../../base/shape';
 import type { Graph } from '../../graph/ir';
+import { optimize } from '../../graph/passes/optimize';
 import type { WeightMap } from '../../graph/weights';
 import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, MemoryPlan } from '../backend';
 import { checkHostTensor, checkLincomb, disposedError } from '../check_inputs';
@@ -42,7 +43,7 @@ export function planWebgpu(
   tuning: Tuning = plainTuning,
 ): MemoryPlan {
   const options = { maxBindingBytes: limits.maxBindingBytes, dispatchFlops: DISPATCH_FLOPS, tuning };
-  const recorded = recordProgram(graph, weights, options);
+  const recorded = recordProgram(optimize(graph), weights, options);
   return memoryPlan(recorded, planArena(recorded, limits.maxBufferBytes));
 }
 
@@ -115,7 +116,7 @@ export class WebgpuBackend implements Backend {
 
   async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<WebgpuProgram> {
     this.#alive();
-    const recorded = recordProgram(graph, weights, this.#recordOptions());
+    const recorded = recordProgram(optimize(graph), weights, this.#recordOptions());
     const program = await WebgpuProgram.create(this.engine, recorded, weights, options, (done) =>
       this.#programs.delete(done),
     );

@@ -33,11 +33,16 @@ export function supportTable(): readonly SupportRow[] {
 /** Operators that only rename data and cost nothing. */
 const FREE: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'imageToTokens', 'tokensToImage', 'vectorToImage']);
 
+/** How an operator runs: by a kernel, as a renaming of data, or not at all. */
+export function operatorPath(name: OpName): 'kernel' | 'free' | 'none' {
+  if (FREE.has(name)) return 'free';
+  return OP_RECORDERS[name] ? 'kernel' : 'none';
+}
+
 /** The catalogue as Markdown: operators with formula and WebGPU path, then stored types. */
 export function supportMarkdown(): string {
   const ops = OPS.map(({ name, summary }) => {
-    const path = FREE.has(name) ? 'free' : OP_RECORDERS[name] ? 'kernel' : 'none';
-    return `| \`${name}\` | ${summary.replaceAll('|', '\\|')} | ${path} |`;
+    return `| \`${name}\` | ${summary.replaceAll('|', '\\|')} | ${operatorPath(name)} |`;
   });
   const types = supportTable().map(
     ({ type, label, paths, fragment }) =>
