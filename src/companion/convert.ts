@@ -1,8 +1,6 @@
 /** `npm run convert`: quantizes or re-packs a model file, tensor by tensor, and prints the error of each. */
 import { open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { AppError } from '../lib/base/errors';
-import type { FileSet } from '../lib/formats/file_set';
 import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import type { TensorIndex } from '../lib/formats/tensor_index';
 import { detectFile } from '../lib/models/detect';
@@ -12,7 +10,7 @@ import { planTensor } from './convert/plan';
 import { tableLines } from './convert/table';
 import { writeGguf } from './convert/write_gguf';
 import { writeSafetensorsFile } from './convert/write_safetensors';
-import { openFileSource } from './node_file_source';
+import { openFileSet } from './node_file_set';
 
 const TYPES: Readonly<Record<string, QuantTypeId>> = {
   q8_0: 'Q8_0',
@@ -41,25 +39,6 @@ const command: Command<typeof flags> = {
   words: ['IN'],
 };
 
-/** Opens a model with its neighbours from the same folder; all are closed together. */
-async function openModel(path: string) {
-  const opened: { close(): Promise<void> }[] = [];
-  const openOne = async (file: string) => {
-    const source = await openFileSource(file);
-    opened.push(source);
-    return source;
-  };
-  const files: FileSet = {
-    main: await openOne(path),
-    openSibling: async (name) => {
-      const sibling = join(dirname(path), name);
-      return (await stat(sibling).catch(() => undefined))?.isFile() ? openOne(sibling) : undefined;
-    },
-  };
-  const close = async () => void (await Promise.all(opened.map((source) => source.close())));
-  return { files, close };
-}
-
 function architectureOf(index: TensorIndex, given: string | undefined): string {
   const known = index.metadata.get('general.architecture');
   return given ?? (typeof known === 'string' ? known : (detectFile(index).family ?? 'unknown'));
@@ -72,7 +51,7 @@ await runCommand(command, async (options, [input = ''], signal) => {
   if (gguf && type === 'NF4') throw new UsageError('GGUF has no NF4: use --out FILE.safetensors');
   if (!gguf && type.startsWith('Q')) throw new UsageError(`safetensors has no ${type}: use --out FILE.gguf`);
 
-  const { files, close } = await openModel(input);
+  const { files, close } = await openFileSet(input);
   const unfinished = `${options.out}.part`;
   try {
     const index = await openTensorIndex(files, { signal });

@@ -66,7 +66,7 @@ export const USUAL_TUNING: Tuning = defaultTuning({
   fullGroups: 64,
 });
 
-const BLOCK = /^(.*?(?:blocks?|layers|resblocks|refiner)(?:\.\d+)+)\./;
+const BLOCK = /^(.*(?:blocks?|layers|resnets|attentions|refiner)\.\d+)\./;
 
 /** Share of stored weight bytes that must be on the device when blocks are streamed, double buffered. */
 function streamedShare(graph: Graph): number {

@@ -1,0 +1,181 @@
+/** What model files are and what running them takes, from headers alone. Pure. */
+import { operatorPath, supportTable, type WeightPath } from '../../lib/backends/webgpu/support';
+import { AppError } from '../../lib/base/errors';
+import type { TensorIndex } from '../../lib/formats/tensor_index';
+import type { OpName } from '../../lib/graph/ops/registry';
+import { assembleModel } from '../../lib/models/assemble';
+import { describeFile, type FileFacts } from '../../lib/models/describe';
+import { detectFile } from '../../lib/models/detect';
+import type { DetectedModel } from '../../lib/models/family';
+import { planFit, type FitLimits, type FitPlan } from '../../lib/pipeline/fit';
+import { decoderGraph, denoiserGraph, encoderGraphs } from '../../lib/pipeline/fit_stages';
+
+export interface TypeFacts {
+  readonly type: string;
+  readonly tensors: number;
+  readonly bytes: number;
+  /** How WebGPU reads matrices of this type. */
+  readonly path: WeightPath;
+}
+
+export interface FileReport extends FileFacts {
+  readonly file: string;
+  readonly tensors: number;
+  readonly bytes: number;
+  readonly types: readonly TypeFacts[];
+  readonly notes: readonly string[];
+}
+
+export interface SizeReport extends Pick<
+  FitPlan,
+  'verdict' | 'reason' | 'peakBytes' | 'measures' | 'flopsPerPicture' | 'secondsPerPicture'
+> {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** Stages as chosen for the verdict. */
+  readonly stages: readonly {
+    readonly stage: string;
+    readonly variant: string;
+    readonly weightsBytes: number;
+    readonly arenaBytes: number;
+  }[];
+}
+
+export interface ModelReport {
+  readonly label: string;
+  readonly family: string;
+  readonly prediction: string;
+  readonly nativePx: readonly [number, number];
+  readonly missing: readonly string[];
+  /** Operators by component, with how often each occurs. */
+  readonly operators: readonly { readonly op: OpName; readonly counts: Readonly<Record<string, number>> }[];
+  /** Operators and stored types that WebGPU lacks, with how often they occur. */
+  readonly unsupported: readonly { readonly what: string; readonly count: number }[];
+  readonly sizes: readonly SizeReport[];
+  readonly notes: readonly string[];
+}
+
+export interface InspectReport {
+  readonly files: readonly FileReport[];
+  /** Absent when the files hold no denoiser that the product runs; `notes` then say why. */
+  readonly model?: ModelReport;
+  readonly notes: readonly string[];
+}
+
+export interface InspectOptions {
+  readonly limits: FitLimits;
+  readonly measuredFlopsPerSecond?: number;
+}
+
+function typesOf(index: TensorIndex): TypeFacts[] {
+  const paths = new Map(supportTable().map(({ type, paths: { linear } }) => [type, linear]));
+  const found = new Map<string, { type: string; tensors: number; bytes: number; path: WeightPath }>();
+  for (const { type, byteLength } of index.tensors.values()) {
+    const entry = found.get(type) ?? { type, tensors: 0, bytes: 0, path: paths.get(type) ?? 'refused' };
+    found.set(type, { ...entry, tensors: entry.tensors + 1, bytes: entry.bytes + byteLength });
+  }
+  return [...found.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Operators of every component's graph at the model's own size. */
+function operatorsOf(model: DetectedModel): ModelReport['operators'] {
+  const spec = { ...nativeSize(model), batch: 1, promptTokens: 128 };
+  const components = [
+    ...encoderGraphs(model, spec.promptTokens),
+    { id: 'denoiser', build: () => denoiserGraph(model, spec, 1) },
+    ...(model.vae ? [{ id: 'decoder', build: () => decoderGraph(model, spec) }] : []),
+  ];
+  const counts = new Map<OpName, Record<string, number>>();
+  for (const { id, build } of components) {
+    for (const { op } of build().graph.nodes) {
+      const row = counts.get(op) ?? {};
+      row[id] = (row[id] ?? 0) + 1;
+      counts.set(op, row);
+    }
+  }
+  return [...counts].map(([op, row]) => ({ op, counts: row }));
+}
+
+function nativeSize({ defaults, latent }: DetectedModel): { widthPx: number; heightPx: number } {
+  return {
+    widthPx: toMultiple(defaults.widthPx, latent.multiple),
+    heightPx: toMultiple(defaults.heightPx, latent.multiple),
+  };
+}
+
+function toMultiple(side: number, multiple: number): number {
+  return Math.max(multiple, Math.round(side / multiple) * multiple);
+}
+
+function sizeReport(model: DetectedModel, factor: number, options: InspectOptions): SizeReport {
+  const native = nativeSize(model);
+  const widthPx = toMultiple(native.widthPx * factor, model.latent.multiple);
+  const heightPx = toMultiple(native.heightPx * factor, model.latent.multiple);
+  const plan = planFit(model, { ...options, widthPx, heightPx });
+  const { verdict, reason, peakBytes, measures, flopsPerPicture, secondsPerPicture } = plan;
+  return {
+    widthPx,
+    heightPx,
+    verdict,
+    reason,
+    peakBytes,
+    measures,
+    flopsPerPicture,
+    ...(secondsPerPicture === undefined ? {} : { secondsPerPicture }),
+    stages: plan.chosen.map(({ stage, variant, weightsBytes, arenaBytes }) => ({
+      stage,
+      variant,
+      weightsBytes,
+      arenaBytes,
+    })),
+  };
+}
+
+function modelReport(model: DetectedModel, files: readonly FileReport[], options: InspectOptions): ModelReport {
+  const operators = operatorsOf(model);
+  const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
+  const lacking = operators.flatMap(({ op, counts }) =>
+    operatorPath(op) === 'none' ? [{ what: `operator ${op}`, count: sum(counts) }] : [],
+  );
+  const refused = files
+    .flatMap(({ types }) => types)
+    .flatMap(({ type, tensors, path }) => (path === 'refused' ? [{ what: `type ${type}`, count: tensors }] : []));
+  const { widthPx, heightPx } = nativeSize(model);
+  return {
+    label: model.label,
+    family: model.family.label,
+    prediction: model.prediction.kind,
+    nativePx: [widthPx, heightPx],
+    missing: model.missing.map(({ label }) => label),
+    operators,
+    unsupported: [...lacking, ...refused].sort((a, b) => b.count - a.count),
+    sizes: [0.5, 1, 2].map((factor) => sizeReport(model, factor, options)),
+    notes: model.notes,
+  };
+}
+
+/**
+ * Inspects files that belong together, or one.
+ * @throws AppError when the denoiser's tensors do not form its network ('model/missing-tensors', 'model/wrong-shape')
+ */
+export function inspectFiles(indexes: readonly TensorIndex[], options: InspectOptions): InspectReport {
+  const detected = indexes.map((index) => detectFile(index));
+  const files = detected.map((file): FileReport => {
+    const types = typesOf(file.index);
+    return {
+      file: file.file,
+      ...describeFile(file),
+      tensors: file.index.tensors.size,
+      bytes: types.reduce((sum, { bytes }) => sum + bytes, 0),
+      types,
+      notes: file.notes,
+    };
+  });
+  try {
+    return { files, model: modelReport(assembleModel(detected), files, options), notes: [] };
+  } catch (error) {
+    const unknown = error instanceof AppError && /^model\/(unrecognised|unsupported)$/.test(error.code);
+    if (!unknown) throw error;
+    return { files, notes: [error.message] };
+  }
+}
