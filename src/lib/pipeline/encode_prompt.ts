@@ -152,8 +152,9 @@ async function encodeSequence(
   { clipSkip, emphasis, embeddings, signal }: EncodeOptions,
 ): Promise<EncoderOutput> {
   throwIfAborted(signal);
+  embeddings?.note(chunk);
   const part = model.detected.textEncoders.get(slot.id);
-  const placed = chunk.embeddings.map(({ name, offset }) => `${name}@${offset}=${embeddings?.id(name) ?? ''}`).join();
+  const placed = chunk.embeddings.map(({ name, offset }) => `${name}@${offset}=${embeddings?.hash(name) ?? ''}`).join();
   const key = [slot.id, clipSkip, emphasis, chunk.tokens.join(), chunk.weights.join(), placed, model.stackState(part)];
   const known = model.encoding(key.join('|'));
   if (known) return known;
@@ -182,9 +183,9 @@ async function encodeSequence(
   if (injections && embeddings) {
     const injectedId = program.graph.inputs.get('injected');
     const width = (injectedId === undefined ? undefined : program.graph.values[injectedId]?.shape[2]) ?? 0;
-    const { injected, keep } = await embeddings.inject(chunk, slot.id, width);
-    upload('injected', { shape: [1, tokens, width], data: injected });
-    upload('keep', { shape: [1, tokens, 1], data: keep });
+    const { injected, keep } = embeddings.inject(chunk, slot.id, width);
+    upload('injected', injected);
+    upload('keep', keep);
   }
   try {
     const outputs = await program.run(inputs, signal ? { signal } : {});

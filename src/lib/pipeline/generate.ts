@@ -10,7 +10,7 @@ import type { GeneratedImage, GenerateRequest, JobEvent, JobResult, PixelImage }
 import { Job } from './job';
 import { JobClock } from './job_clock';
 import { jobSettings } from './job_settings';
-import type { EmbeddingFile } from './embeddings';
+import type { Embedding } from './embeddings';
 import type { LoadedModel } from './loaded_model';
 import { NetworkStacks, type ResolveLora } from './networks';
 import type { LoadUpscaler } from './upscale';
@@ -32,7 +32,7 @@ export interface GenerateHost {
   readonly resolveLora?: ResolveLora;
   /** Keeps adapters read between jobs of one session. */
   readonly networks?: NetworkStacks;
-  readonly embeddings?: readonly EmbeddingFile[];
+  readonly embeddings?: readonly Embedding[];
   /** A second model on the same backend, for the refiner; it belongs to the host. */
   readonly loadModel?: (id: string) => Promise<LoadedModel>;
   readonly loadUpscaler?: LoadUpscaler;
