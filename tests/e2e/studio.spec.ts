@@ -1,0 +1,177 @@
+import type { CDPSession, Page } from '@playwright/test';
+import { expect, test } from './app';
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+const surface = (page: Page) => page.locator('canvas.surface');
+
+async function openStudio(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.getByRole('radio', { name: 'Sketch' }).click();
+  await expect(surface(page)).toBeVisible();
+  // The picture is fitted once the layout rests.
+  await expect.poll(() => inkAt(page, 0.5, 0.5)).not.toBe(0);
+}
+
+/** Centre of the surface, CSS pixels of the page. */
+async function centre(page: Page): Promise<Point> {
+  const box = await surface(page).boundingBox();
+  if (!box) throw new Error('the canvas has no box');
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+}
+
+/** Sum of red, green and blue that the visible canvas shows at a share of its size; 0 outside the document. */
+function inkAt(page: Page, shareX: number, shareY: number): Promise<number> {
+  return surface(page).evaluate(
+    (canvas, [x, y]) => {
+      const context = (canvas as HTMLCanvasElement).getContext('2d');
+      const { width, height } = canvas as HTMLCanvasElement;
+      const [r = 0, g = 0, b = 0] =
+        context?.getImageData(Math.round(x * width), Math.round(y * height), 1, 1).data ?? [];
+      return r + g + b;
+    },
+    [shareX, shareY] as const,
+  );
+}
+
+/** How many pixels of the visible canvas are dark. */
+function darkPixels(page: Page): Promise<number> {
+  return surface(page).evaluate((canvas) => {
+    const { width, height } = canvas as HTMLCanvasElement;
+    const { data = [] } = (canvas as HTMLCanvasElement).getContext('2d')?.getImageData(0, 0, width, height) ?? {};
+    let dark = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] === 255 && (data[i] ?? 0) + (data[i + 1] ?? 0) + (data[i + 2] ?? 0) < 300) dark++;
+    }
+    return dark;
+  });
+}
+
+async function pen(cdp: CDPSession, points: readonly Point[], force: (i: number) => number, lift = true) {
+  const send = (type: 'mousePressed' | 'mouseMoved' | 'mouseReleased', at: Point, pressure: number) =>
+    cdp.send('Input.dispatchMouseEvent', {
+      type,
+      ...at,
+      button: 'left',
+      buttons: type === 'mouseReleased' ? 0 : 1,
+      pointerType: 'pen',
+      force: pressure,
+      clickCount: 1,
+    });
+  const [first] = points;
+  const last = points.at(-1);
+  if (!first || !last) return;
+  await send('mousePressed', first, force(0));
+  // Not awaited one by one: the browser joins them into events with coalesced samples, as with a real pen.
+  await Promise.all(points.map((point, i) => send('mouseMoved', point, force(i))));
+  if (lift) await send('mouseReleased', last, 0);
+}
+
+const line = (from: Point, to: Point, count = 40): Point[] =>
+  Array.from({ length: count + 1 }, (_, i) => ({
+    x: from.x + ((to.x - from.x) * i) / count,
+    y: from.y + ((to.y - from.y) * i) / count,
+  }));
+
+const around = ({ x, y }: Point, dx: number, dy: number): Point => ({ x: x + dx, y: y + dy });
+
+test('a pen draws ink that follows its pressure', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  const cdp = await page.context().newCDPSession(page);
+  const middle = await centre(page);
+  await pen(cdp, line(around(middle, -150, -80), around(middle, 150, -80)), () => 0.1);
+  await expect.poll(() => darkPixels(page)).toBeGreaterThan(50);
+  const light = await darkPixels(page);
+  await pen(cdp, line(around(middle, -150, 80), around(middle, 150, 80)), () => 1);
+  await expect.poll(async () => (await darkPixels(page)) - light).toBeGreaterThan(light * 1.5);
+});
+
+test('a pinch zooms and turns the view and draws nothing; two fingers tap undo', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  const cdp = await page.context().newCDPSession(page);
+  const middle = await centre(page);
+  const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', points: readonly Point[]) =>
+    cdp.send('Input.dispatchTouchEvent', { type, touchPoints: points.map((point, id) => ({ ...point, id })) });
+  const edge = await inkAt(page, 0.02, 0.5);
+  expect(edge, 'desk beside the picture').toBe(0);
+  await touch('touchStart', [around(middle, -60, 0)]);
+  await touch('touchStart', [around(middle, -60, 0), around(middle, 60, 0)]);
+  for (let i = 1; i <= 12; i++) {
+    await touch('touchMove', [around(middle, -60 - 12 * i, 0), around(middle, 60 + 12 * i, 0)]);
+  }
+  await touch('touchEnd', []);
+  await expect.poll(() => inkAt(page, 0.02, 0.5), { message: 'the picture grew over the desk' }).toBeGreaterThan(600);
+  expect(await darkPixels(page)).toBe(0);
+
+  await pen(cdp, line(around(middle, -100, 0), around(middle, 100, 0)), () => 0.8);
+  await expect.poll(() => darkPixels(page)).toBeGreaterThan(100);
+  await page.waitForTimeout(300);
+  await touch('touchStart', [around(middle, -40, 60), around(middle, 40, 60)]);
+  await touch('touchEnd', []);
+  await expect.poll(() => darkPixels(page)).toBe(0);
+});
+
+test('a storm of undo and redo ends where it began', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  const middle = await centre(page);
+  for (let i = 0; i < 8; i++) {
+    await page.mouse.move(middle.x - 140, middle.y - 120 + 30 * i);
+    await page.mouse.down();
+    await page.mouse.move(middle.x + 140, middle.y - 100 + 30 * i, { steps: 6 });
+    await page.mouse.up();
+  }
+  await expect.poll(() => darkPixels(page)).toBeGreaterThan(1000);
+  const drawn = await darkPixels(page);
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 12; i++) await page.keyboard.press('Control+z');
+    await expect.poll(() => darkPixels(page)).toBe(0);
+    for (let i = 0; i < 12; i++) await page.keyboard.press('Control+Shift+Z');
+    await expect.poll(() => darkPixels(page)).toBe(drawn);
+  }
+  await expect(page.getByRole('button', { name: 'Redo' })).toBeDisabled();
+});
+
+test('a reload in the middle of a stroke brings back what was finished', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  const cdp = await page.context().newCDPSession(page);
+  const middle = await centre(page);
+  await pen(cdp, line(around(middle, -150, -60), around(middle, 150, -60)), () => 0.8);
+  await expect.poll(() => darkPixels(page)).toBeGreaterThan(100);
+  const finished = await darkPixels(page);
+  await pen(cdp, line(around(middle, -150, 60), around(middle, 150, 60)), () => 0.8, false);
+  await expect.poll(() => darkPixels(page)).toBeGreaterThan(finished);
+  await page.waitForTimeout(1200);
+  await page.reload();
+  await expect(surface(page)).toBeVisible();
+  await expect.poll(() => darkPixels(page)).toBe(finished);
+});
+
+test('the picture follows the sketch, and becomes a layer', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d');
+  const middle = await centre(page);
+  await page.getByRole('switch', { name: 'Live' }).click();
+  await page.mouse.move(middle.x - 100, middle.y);
+  await page.mouse.down();
+  await page.mouse.move(middle.x + 100, middle.y + 10, { steps: 10 });
+  await page.mouse.up();
+  const picture = page.locator('.live-picture');
+  await expect(picture).toBeVisible();
+  const first = await picture.getAttribute('src');
+  await page.mouse.move(middle.x, middle.y - 100);
+  await page.mouse.down();
+  await page.mouse.move(middle.x + 10, middle.y + 100, { steps: 10 });
+  await page.mouse.up();
+  await expect.poll(() => picture.getAttribute('src')).not.toBe(first);
+  await page.getByRole('switch', { name: 'Live' }).click();
+  await expect(page.getByText('Live is off')).toBeVisible();
+  await page.getByRole('button', { name: 'Use as a layer' }).click();
+  await page.getByRole('button', { name: 'Layers' }).click();
+  await expect(page.getByRole('button', { name: /^Result \d+/ })).toHaveAttribute('aria-pressed', 'true');
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(page.getByRole('button', { name: /^Result \d+/ })).toHaveCount(0);
+});
