@@ -36,8 +36,13 @@ export interface OpenOptions {
 
 /** @throws AppError 'network/failed' */
 export async function fetchBuiltinIndex(modelsUrl: string): Promise<BuiltinIndex> {
-  const response = await fetchOk(`${modelsUrl}index.json`);
-  return (await response.json()) as BuiltinIndex;
+  const url = `${modelsUrl}index.json`;
+  const response = await fetchOk(url);
+  try {
+    return (await response.json()) as BuiltinIndex;
+  } catch (cause) {
+    throw networkError(url, 'the answer is not the list of models (a proxy or a sign-in page in between?)', cause);
+  }
 }
 
 /** The catalogue id of a built-in model: its content decides, so that an update is another entry. */
@@ -46,8 +51,9 @@ export function builtinRecordId(model: BuiltinModel): string {
 }
 
 /**
- * Byte sources of a built-in model, from the store, or from the network into the store.
- * @throws AppError 'network/failed', 'storage/hash-mismatch', 'job/cancelled'
+ * Byte sources of a built-in model, from the store, or from the network into the store. A store that refuses or is full
+ * is told to `onNotStored`, and the model comes from the network into memory.
+ * @throws AppError 'network/failed', 'file/truncated', 'storage/hash-mismatch', 'job/cancelled'
  */
 export async function openBuiltin(
   model: BuiltinModel,
@@ -55,36 +61,14 @@ export async function openBuiltin(
   store: ModelStore | undefined,
   options: OpenOptions = {},
 ): Promise<{ sources: ByteSource[]; record?: ModelRecord }> {
-  const fromStore = async (record: ModelRecord) => {
-    if (!store) return undefined;
-    return { sources: await Promise.all(record.files.map((file) => store.open(record, file))), record };
-  };
-  const id = builtinRecordId(model);
   if (store) {
-    const known = await store.get(id);
-    if (known) {
-      try {
-        const opened = await fromStore(known);
-        if (opened) return opened;
-      } catch (error) {
-        // Evicted or damaged: the app can fetch it again by itself.
-        if (!(error instanceof AppError) || error.code !== 'storage/corrupt') throw error;
-        await store.delete(id);
-      }
-    }
     try {
-      const files = model.files.map((file) => builtinFile(file, modelsUrl));
-      const record = await store.import(files, {
-        id,
-        name: model.name,
-        facts: { origin: 'built-in', licence: model.licence },
-        ...(options.signal ? { signal: options.signal } : {}),
-        ...(options.onProgress ? { onProgress: options.onProgress } : {}),
-      });
-      const opened = await fromStore(record);
-      if (opened) return opened;
+      const record =
+        (await intact(model, store, options.signal)) ?? (await fetchInto(store, model, modelsUrl, options));
+      return { sources: await Promise.all(record.files.map((file) => store.open(record, file))), record };
     } catch (error) {
-      const storageFailed = error instanceof AppError && ['storage/quota', 'storage/unavailable'].includes(error.code);
+      const storageFailed =
+        error instanceof AppError && error.code.startsWith('storage/') && error.code !== 'storage/hash-mismatch';
       if (!storageFailed) throw error;
       options.onNotStored?.(error);
     }
@@ -93,13 +77,47 @@ export async function openBuiltin(
   let done = 0;
   const total = model.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   for (const file of model.files) {
-    const response = await fetchOk(`${modelsUrl}${file.path}`, options.signal);
-    const blob = await response.blob();
-    done += blob.size;
-    options.onProgress?.(done, total);
-    sources.push(blobSource(file.path, blob));
+    sources.push(
+      blobSource(
+        file.path,
+        await fetchBlob(file, modelsUrl, options.signal, (bytes) => options.onProgress?.(done + bytes, total)),
+      ),
+    );
+    done += file.sizeBytes;
   }
   return { sources };
+}
+
+/** The stored model when every byte is as it was written; a damaged or evicted one is deleted, to be fetched again. */
+async function intact(
+  model: BuiltinModel,
+  store: ModelStore,
+  signal: AbortSignal | undefined,
+): Promise<ModelRecord | undefined> {
+  const record = await store.get(builtinRecordId(model));
+  if (!record) return undefined;
+  const damaged = await store.verify(record, signal);
+  if (damaged.length === 0) return record;
+  await store.delete(record.id);
+  return undefined;
+}
+
+function fetchInto(
+  store: ModelStore,
+  model: BuiltinModel,
+  modelsUrl: string,
+  options: OpenOptions,
+): Promise<ModelRecord> {
+  return store.import(
+    model.files.map((file) => builtinFile(file, modelsUrl)),
+    {
+      id: builtinRecordId(model),
+      name: model.name,
+      facts: { origin: 'built-in', licence: model.licence },
+      ...(options.signal ? { signal: options.signal } : {}),
+      ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+    },
+  );
 }
 
 function builtinFile(file: BuiltinFile, modelsUrl: string): ImportFile {
@@ -108,14 +126,63 @@ function builtinFile(file: BuiltinFile, modelsUrl: string): ImportFile {
     async open(offset, signal) {
       const url = `${modelsUrl}${file.path}`;
       const response = await fetchOk(url, signal, offset > 0 ? { Range: `bytes=${offset}-` } : {});
-      if (!response.body) throw networkError(url, 'the answer has no body');
-      if (offset > 0 && response.status !== 206) {
-        // The host ignores Range: drop what is stored already.
-        return response.body.pipeThrough(skipBytes(offset));
-      }
-      return response.body;
+      // A host that ignores Range: drop what is stored already.
+      const skip = offset > 0 && response.status !== 206 ? offset : 0;
+      return bodyOf(response, url, signal, skip);
     },
   };
+}
+
+/** A whole file in a Blob, for browsers that refuse storage. @throws AppError 'network/failed', 'file/truncated' */
+async function fetchBlob(
+  file: BuiltinFile,
+  modelsUrl: string,
+  signal: AbortSignal | undefined,
+  onBytes: (bytes: number) => void,
+): Promise<Blob> {
+  const url = `${modelsUrl}${file.path}`;
+  const reader = bodyOf(await fetchOk(url, signal), url, signal, 0).getReader();
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value as Uint8Array<ArrayBuffer>);
+    onBytes((bytes += value.byteLength));
+  }
+  if (bytes !== file.sizeBytes) {
+    throw new AppError(
+      'file/truncated',
+      `${file.path}: ${bytes} bytes arrived instead of ${file.sizeBytes}; the connection was cut. Try again.`,
+      { details: { path: file.path, bytes, sizeBytes: file.sizeBytes } },
+    );
+  }
+  return new Blob(parts);
+}
+
+/** The body from `skip` on; a connection that breaks in the middle becomes our error. */
+function bodyOf(
+  response: Response,
+  url: string,
+  signal: AbortSignal | undefined,
+  skip: number,
+): ReadableStream<Uint8Array> {
+  if (!response.body) throw networkError(url, 'the answer has no body');
+  const body = skip > 0 ? response.body.pipeThrough(skipBytes(skip)) : response.body;
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (cause) {
+        if (signal?.aborted) throw new AppError('job/cancelled', 'The download was stopped.', { cause });
+        throw networkError(url, 'the connection broke', cause);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
 }
 
 function skipBytes(count: number): TransformStream<Uint8Array, Uint8Array> {

@@ -2,7 +2,14 @@
  * The one IndexedDB database: schema, one migration function per version, and typed errors for what browsers do to
  * storage. Nothing outside this folder touches `indexedDB`.
  */
-import { openDB, type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames } from 'idb';
+import {
+  openDB,
+  type DBSchema,
+  type IDBPDatabase,
+  type IDBPTransaction,
+  type OpenDBCallbacks,
+  type StoreNames,
+} from 'idb';
 import { AppError } from '../base/errors';
 
 export interface ShardRecord {
@@ -152,7 +159,7 @@ export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000):
     refuseBlocked = reject;
   });
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const opened = openDB<Schema>(name, MIGRATIONS.length, {
+  const options: OpenDBCallbacks<Schema> = {
     upgrade(database, oldVersion, _newVersion, transaction) {
       for (const migrate of MIGRATIONS.slice(oldVersion)) migrate(database, transaction);
     },
@@ -172,9 +179,10 @@ export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000):
       // Another tab wants to migrate: let go at once, this tab reopens on its next use.
       (event.target as IDBDatabase | null)?.close();
     },
-  });
+  };
   try {
-    return await Promise.race([opened, blocked]);
+    // Browsers that refuse storage throw at once instead of failing the request.
+    return await Promise.race([openDB<Schema>(name, MIGRATIONS.length, options), blocked]);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     throw storageError('open', cause);
