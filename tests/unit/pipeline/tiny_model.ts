@@ -10,6 +10,7 @@ import { memorySource, type ByteSource } from '../../../src/lib/base/byte_source
 import { AppError } from '../../../src/lib/base/errors';
 import { EngineService } from '../../../src/lib/pipeline/engine_service';
 import type { GenerateRequest, JobEvent, JobResult } from '../../../src/lib/rpc/engine';
+import type { QueuePolicy } from '../../../src/lib/rpc/job_queue';
 import { createClipTokenizer } from '../../../src/lib/tokenizers/clip';
 
 const staticDir = resolve(import.meta.dirname, '../../../static');
@@ -160,7 +161,11 @@ export class TestEngine {
 
   job(
     change: Partial<GenerateRequest> = {},
-    { id = `job ${++this.#jobs}`, policy = 'queue', onEvent = (_event: JobEvent) => {} } = {},
+    {
+      id = `job ${++this.#jobs}`,
+      policy = 'queue',
+      onEvent = () => undefined,
+    }: { id?: string; policy?: QueuePolicy; onEvent?: (event: JobEvent) => void } = {},
   ): Promise<JobResult> {
     return this.engine.generate(id, { ...request, ...change }, onEvent, policy);
   }
