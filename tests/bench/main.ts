@@ -19,6 +19,10 @@ const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<Benc
     about: 'WGSL kernels against onnxruntime-web on WebGPU; --software, --node',
     load: () => import('./kernels'),
   },
+  shapes: {
+    about: 'published models without weights: operations, planned memory, fit',
+    load: () => import('./shapes'),
+  },
 };
 
 const words = process.argv.slice(2);

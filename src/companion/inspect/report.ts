@@ -65,6 +65,8 @@ export interface InspectReport {
 export interface InspectOptions {
   readonly limits: FitLimits;
   readonly measuredFlopsPerSecond?: number;
+  /** Sizes to plan, as parts of the model's own. Default a half, once, twice. */
+  readonly factors?: readonly number[];
 }
 
 function typesOf(index: TensorIndex): TypeFacts[] {
@@ -77,8 +79,8 @@ function typesOf(index: TensorIndex): TypeFacts[] {
   return [...found.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
-/** Operators of every component's graph at the model's own size. */
-function operatorsOf(model: DetectedModel): ModelReport['operators'] {
+/** Operators of every component's graph at the model's own size, and what keeps a graph from being built. */
+function operatorsOf(model: DetectedModel): { operators: ModelReport['operators']; problems: string[] } {
   const spec = { ...nativeSize(model), batch: 1, promptTokens: 128 };
   const components = [
     ...encoderGraphs(model, spec.promptTokens),
@@ -86,14 +88,20 @@ function operatorsOf(model: DetectedModel): ModelReport['operators'] {
     ...(model.vae ? [{ id: 'decoder', build: () => decoderGraph(model, spec) }] : []),
   ];
   const counts = new Map<OpName, Record<string, number>>();
+  const problems: string[] = [];
   for (const { id, build } of components) {
-    for (const { op } of build().graph.nodes) {
-      const row = counts.get(op) ?? {};
-      row[id] = (row[id] ?? 0) + 1;
-      counts.set(op, row);
+    try {
+      for (const { op } of build().graph.nodes) {
+        const row = counts.get(op) ?? {};
+        row[id] = (row[id] ?? 0) + 1;
+        counts.set(op, row);
+      }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      problems.push(`${id}: ${error.message}`);
     }
   }
-  return [...counts].map(([op, row]) => ({ op, counts: row }));
+  return { operators: [...counts].map(([op, row]) => ({ op, counts: row })), problems };
 }
 
 function nativeSize({ defaults, latent }: DetectedModel): { widthPx: number; heightPx: number } {
@@ -132,7 +140,7 @@ function sizeReport(model: DetectedModel, factor: number, options: InspectOption
 }
 
 function modelReport(model: DetectedModel, files: readonly FileReport[], options: InspectOptions): ModelReport {
-  const operators = operatorsOf(model);
+  const { operators, problems } = operatorsOf(model);
   const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
   const lacking = operators.flatMap(({ op, counts }) =>
     operatorPath(op) === 'none' ? [{ what: `operator ${op}`, count: sum(counts) }] : [],
@@ -149,15 +157,12 @@ function modelReport(model: DetectedModel, files: readonly FileReport[], options
     missing: model.missing.map(({ label }) => label),
     operators,
     unsupported: [...lacking, ...refused].sort((a, b) => b.count - a.count),
-    sizes: [0.5, 1, 2].map((factor) => sizeReport(model, factor, options)),
-    notes: model.notes,
+    sizes: (options.factors ?? [0.5, 1, 2]).map((factor) => sizeReport(model, factor, options)),
+    notes: [...model.notes, ...problems],
   };
 }
 
-/**
- * Inspects files that belong together, or one.
- * @throws AppError when the denoiser's tensors do not form its network ('model/missing-tensors', 'model/wrong-shape')
- */
+/** Inspects files that belong together, or one. What cannot be planned is said in `notes`. */
 export function inspectFiles(indexes: readonly TensorIndex[], options: InspectOptions): InspectReport {
   const detected = indexes.map((index) => detectFile(index));
   const files = detected.map((file): FileReport => {
@@ -171,11 +176,14 @@ export function inspectFiles(indexes: readonly TensorIndex[], options: InspectOp
       notes: file.notes,
     };
   });
+  if (!detected.some(({ parts }) => parts.some(({ role }) => role === 'denoiser'))) {
+    const asked = 'Memory is planned for whole models: name the files of one together.';
+    return { files, notes: [`No U-Net or transformer is here. ${asked}`] };
+  }
   try {
     return { files, model: modelReport(assembleModel(detected), files, options), notes: [] };
   } catch (error) {
-    const unknown = error instanceof AppError && /^model\/(unrecognised|unsupported)$/.test(error.code);
-    if (!unknown) throw error;
+    if (!(error instanceof AppError)) throw error;
     return { files, notes: [error.message] };
   }
 }

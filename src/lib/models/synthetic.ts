@@ -81,20 +81,13 @@ export function syntheticModel(size: TrueSize, type: QuantTypeId = 'F16'): Detec
     ...encoders,
     part('vae', { architecture: 'kl-vae', config: size.vae }),
   ];
-  const assemble = (parts: readonly ModelPart[]): DetectedModel => ({
-    ...assembleModel([
-      {
-        file: size.id,
-        kind: 'checkpoint',
-        family: size.family,
-        parts,
-        declared: {},
-        notes: [],
-        index: { format: 'safetensors', name: size.id, tensors: new Map(), metadata: new Map() },
-      },
-    ]),
-    label: size.label,
-  });
+  const assemble = (parts: readonly ModelPart[]): DetectedModel => {
+    const index = { format: 'safetensors', name: size.id, tensors: new Map(), metadata: new Map() } as const;
+    const file = { file: size.id, kind: 'checkpoint', family: size.family, declared: {}, notes: [], index } as const;
+    const model = assembleModel([{ ...file, parts }]);
+    const defaults = { ...model.defaults, widthPx: size.nativePx, heightPx: size.nativePx, ...size.defaults };
+    return { ...model, label: size.label, defaults };
+  };
   const bare = assemble(empty);
   // 8 cells halve three times: enough for every U-Net.
   const cells = { batch: 1, height: 8, width: 8 };

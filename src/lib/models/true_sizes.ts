@@ -3,7 +3,7 @@
  * Source: the models' `config.json` (diffusers layout) and model cards; Qwen3 technical report 2025.
  */
 import type { ClipConfig } from './clip/config';
-import type { FamilyId } from './family';
+import type { FamilyId, GenerationDefaults } from './family';
 import type { Flux1Config } from './flux1/config';
 import type { Flux2Config } from './flux2/flux2';
 import type { KlVaeConfig } from './kl_vae/config';
@@ -27,6 +27,8 @@ export interface TrueSize {
   readonly vae: KlVaeConfig;
   /** Side of the pictures that the model was made for, pixels. */
   readonly nativePx: number;
+  /** Where the model differs from its family. */
+  readonly defaults?: Partial<Pick<GenerationDefaults, 'steps' | 'cfgScale'>>;
 }
 
 interface Level {
@@ -227,6 +229,7 @@ export const TRUE_SIZES = [
     encoders: [clip('openclip-h', 1024, 23, 0)],
     vae: klVae(4, true),
     nativePx: 512,
+    defaults: { steps: 1, cfgScale: 1 },
   },
   {
     id: 'sdxl',

@@ -159,7 +159,7 @@ export function planFit(model: DetectedModel, request: FitRequest): FitPlan {
   const least = tries.reduce((a, b) => (b.bytes < a.bytes ? b : a));
   const { residency, chosen, bytes } = best ?? least;
   const flopsPerPicture = flopsOf(chosen, { steps: request.steps ?? model.defaults.steps, guided, batch });
-  const measures = measuresOf(residency, chosen, stages);
+  const measures = best ? measuresOf(residency, chosen, stages) : [];
   const smallest = (total: Total): number => Math.min(...all.map(total));
   return {
     ...base,
