@@ -1,0 +1,242 @@
+/**
+ * The whole pipeline on the tiny golden models: runs with recorded noise and token ids against their recorded latents
+ * and pictures, and one short job with every model whose parts are there.
+ */
+import { describe, expect, it } from 'vitest';
+import { createNodeBackend } from '../../../src/companion/node_backend';
+import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
+import { AppError } from '../../../src/lib/base/errors';
+import { assembleModel } from '../../../src/lib/models/assemble';
+import { detectFile, type DetectedFile } from '../../../src/lib/models/detect';
+import type { HintTable } from '../../../src/lib/models/part';
+import { generate, type GenerateHost } from '../../../src/lib/pipeline/generate';
+import { LoadedModel, type TokenizerSet } from '../../../src/lib/pipeline/loaded_model';
+import { tensorToPixels } from '../../../src/lib/pipeline/pixels';
+import type { GenerateRequest, PixelImage } from '../../../src/lib/rpc/engine';
+import { goldenGroup } from '../golden_dir';
+import { inputsOf, type GoldenCase, type GoldenFamily } from '../models/golden_case';
+import { nodeStore } from '../models/node_store';
+import { hintsOf } from '../models/hints';
+
+const root = goldenGroup('models');
+const store = root === undefined ? undefined : nodeStore(root);
+let shared: Promise<Backend> | undefined;
+const backend = () => (shared ??= createNodeBackend('auto', 1));
+const names = (await store?.familyNames()) ?? [];
+
+/** Ids of the tiny vocabularies; a prompt is `ids:1,2,3`, or words that become some id each. */
+function toyTokenizer(size: number, endId: number) {
+  return {
+    size,
+    endId,
+    beginId: endId - 1,
+    commaId: -1,
+    padId: 0,
+    unknownId: 2,
+    encode: (text: string): number[] => {
+      const given = /^ids:([\d,]*)$/.exec(text);
+      if (given) return (given[1] ?? '').split(',').filter(Boolean).map(Number);
+      return text
+        .split(/\s+/)
+        .filter(Boolean)
+        .map((word) => 3 + ((word.length * 37 + word.charCodeAt(0)) % (endId - 10)));
+    },
+    decode: () => '',
+  };
+}
+
+/** The smallest vocabulary among the golden encoders; its last id ends a sequence. */
+const tokenizers = (clipSize: number): TokenizerSet => ({
+  clip: toyTokenizer(clipSize, clipSize - 1),
+  t5: { ...toyTokenizer(64, 1), endId: 1, encode: (text) => toyTokenizer(64, 60).encode(text) },
+  qwen: toyTokenizer(64, 60),
+});
+
+interface Parts {
+  readonly family: GoldenFamily;
+  readonly files: readonly DetectedFile[];
+}
+
+async function detected(name: string): Promise<Parts> {
+  const family = await store!.family(name);
+  const files: DetectedFile[] = [];
+  for (const path of family.files) {
+    try {
+      files.push(detectFile(await store!.index(`${name}/${path}`), hintsOf(family.config)));
+    } catch {
+      // Damaged or foreign on purpose; the file suite judges those.
+    }
+  }
+  return { family, files };
+}
+
+/** Every folder's files, detected once. */
+const known = new Map<string, Promise<Parts>>();
+function partsOf(name: string): Promise<Parts> {
+  const held = known.get(name) ?? detected(name);
+  known.set(name, held);
+  return held;
+}
+
+const has = (file: DetectedFile, role: string) => file.parts.some((part) => part.role === role);
+
+/** The folder's denoiser with its own parts and those of other folders, or undefined when something is missing. */
+function load(own: Parts, donors: readonly Parts[], opened: Backend): LoadedModel | undefined {
+  const denoiser = own.files.find((file) => has(file, 'denoiser'));
+  if (!denoiser) return undefined;
+  const others = [own, ...donors].flatMap(({ files }) => files).filter((file) => file !== denoiser);
+  const hints = Object.assign({}, ...donors.map(({ family }) => hintsOf(family.config)), hintsOf(own.family.config));
+  const model = assembleModel([denoiser, ...others], hints as HintTable);
+  // Head counts of tiny networks cannot be guessed; folders without them hold other things to test.
+  const told = [...model.textEncoders.keys()].every((id) => model.hints[id] !== undefined);
+  if (model.missing.length > 0 || !told || !model.hints.denoiser) return undefined;
+  const clip = [...model.textEncoders.values()].find((part) => part.architecture === 'clip');
+  const size = (clip?.config as { vocabulary?: number } | undefined)?.vocabulary ?? 320;
+  return new LoadedModel({
+    detected: model,
+    backend: opened,
+    tokenizers: tokenizers(size),
+    id: own.family.name,
+    name: own.family.name,
+    hash: '',
+  });
+}
+
+/** Donors are tried until the widths of text and network agree. */
+async function drawWithDonors(own: Parts): Promise<boolean> {
+  const opened = await backend();
+  const all = await Promise.all(names.map(partsOf));
+  const useful = all.filter((one) => one !== own && one.files.some((f) => has(f, 'text-encoder') || has(f, 'vae')));
+  let tries = 0;
+  for (const a of useful) {
+    for (const b of useful) {
+      if (tries >= 6) return false;
+      const model = load(own, [a, b], opened);
+      if (!model) continue;
+      tries += 1;
+      try {
+        await checkDrawing(model);
+        return true;
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+      } finally {
+        await model.dispose();
+      }
+    }
+  }
+  return false;
+}
+
+async function checkDrawing(model: LoadedModel): Promise<void> {
+  const { latent, picture } = await draw(model, {});
+  expect(latent.data.every(Number.isFinite)).toBe(true);
+  expect(picture.rgba.some((v, i) => i % 4 !== 3 && v !== picture.rgba[i % 4])).toBe(true);
+  expect(model.backend.memory().tensorBytes).toBe(0);
+}
+
+async function draw(model: LoadedModel, request: Partial<GenerateRequest>, host: Partial<GenerateHost> = {}) {
+  const latents: HostTensor[] = [];
+  const pictures: PixelImage[] = [];
+  const { multiple } = model.detected.latent;
+  const side = Math.max(64, multiple);
+  const result = await generate(
+    model,
+    {
+      modelId: model.id,
+      prompt: 'a small red apple',
+      negativePrompt: '',
+      steps: 1,
+      cfgScale: model.detected.defaults.cfgScale,
+      sampler: 'Euler',
+      schedule: '',
+      seed: 1,
+      widthPx: side,
+      heightPx: side,
+      batchSize: 1,
+      batchCount: 1,
+      clipSkip: 1,
+      noiseSource: 'CPU',
+      timestepRule: 'interpolate',
+      previewEvery: 0,
+      ...request,
+    },
+    {
+      onEvent: () => undefined,
+      randomSeed: () => 0,
+      encodePng: (image) => {
+        pictures.push(image);
+        return Promise.resolve(new Blob([]));
+      },
+      onLatents: (tensor) => latents.push(tensor),
+      ...host,
+    },
+  );
+  return { result, latent: latents[0]!, picture: pictures[0]! };
+}
+
+/** Ids between begin and end of one recorded row, as a prompt of the toy tokenizer. */
+function promptOf(ids: HostTensor, endId: number): string {
+  const row = [...ids.data];
+  return `ids:${row.slice(1, row.indexOf(endId)).join()}`;
+}
+
+function nmse(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length);
+  let [error, power] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    error += (a[i]! - b[i]!) ** 2;
+    power += b[i]! ** 2;
+  }
+  return error / power;
+}
+
+/** Recorded text to picture runs, whose rule is the product's own. */
+function isTextRun(goldenCase: GoldenCase): boolean {
+  return 'cond_token_ids' in goldenCase.inputs && goldenCase.params['sampler'] === 'euler';
+}
+
+if (names.length === 0) {
+  it.skip('golden models are not there', () => undefined);
+} else {
+  describe.each(names)('%s', (name) => {
+    it('draws', { timeout: 120_000 }, async (context) => {
+      const own = await partsOf(name);
+      const { family } = own;
+      if (!own.files.some((file) => has(file, 'denoiser'))) return context.skip('holds no denoiser');
+      const model = load(own, [], await backend());
+      if (!model) {
+        if (await drawWithDonors(own)) return;
+        return context.skip('no folders together make this model');
+      }
+      await checkDrawing(model);
+
+      for (const goldenCase of family.cases.filter(isTextRun)) {
+        const inputs = inputsOf(family, goldenCase);
+        const { endId } = model.tokenizers.clip;
+        const noise = inputs.get('noise')!;
+        const { stride } = model.detected.latent;
+        const { params } = goldenCase;
+        const drawn = await draw(
+          model,
+          {
+            prompt: promptOf(inputs.get('cond_token_ids')!, endId),
+            negativePrompt: promptOf(inputs.get('uncond_token_ids')!, endId),
+            steps: Number(params['steps']),
+            cfgScale: Number(params['cfg_scale']),
+            clipSkip: Number(params['clip_skip'] ?? 1),
+            schedule: String(params['schedule']),
+            heightPx: noise.shape[2]! * stride,
+            widthPx: noise.shape[3]! * stride,
+          },
+          { startNoise: noise },
+        );
+        const wanted = (key: string) => family.tensors.get(goldenCase.expected[key] ?? '')!;
+        expect(nmse(drawn.latent.data, wanted('latent').data), goldenCase.name).toBeLessThan(1e-6);
+        const image = wanted('image');
+        // Recorded as the decoder gives it, -1..1.
+        const same = tensorToPixels({ shape: image.shape, data: Float32Array.from(image.data, (v) => v / 2 + 0.5) });
+        expect(nmse(drawn.picture.rgba, same.rgba), goldenCase.name).toBeLessThan(1e-3);
+      }
+    });
+  });
+}
