@@ -47,6 +47,7 @@ export class AppState {
   readonly studio: StudioState;
   readonly live: LiveState;
   #database: Promise<Database> | undefined;
+  #defaultsTaken = false;
 
   constructor(createEngineWorker: WorkerFactory, createModelsWorker: WorkerFactory, baseUrl: string) {
     this.engine = new EngineState(createEngineWorker, baseUrl);
@@ -101,6 +102,14 @@ export class AppState {
   async restartEngine(): Promise<void> {
     const { backend, threads, model } = this.preferences;
     await this.engine.start({ backend, threads, model: sourceOf(model) });
+    this.#takeDefaults();
+  }
+
+  /** Of the first model only: after a crash, the form stays as it was. */
+  #takeDefaults(): void {
+    if (!this.engine.model || this.#defaultsTaken) return;
+    this.#defaultsTaken = true;
+    this.generation.useDefaults(this.engine.model);
   }
 
   async #startEngine(): Promise<void> {
@@ -111,8 +120,8 @@ export class AppState {
       const { backend, threads } = this.preferences;
       await this.engine.start({ backend, threads, model: sourceOf(DEFAULT_MODEL) });
       this.engine.error = error;
+      this.#takeDefaults();
     }
-    if (this.engine.model) this.generation.useDefaults(this.engine.model);
     await this.queue.load();
   }
 
