@@ -10,12 +10,13 @@ import { buildVaeDecoder, buildVaeEncoder } from '../../../src/lib/models/vae';
 import { rows } from './adapter';
 import { BACKENDS } from './backends';
 import { difference } from './compare';
-import { indexOf } from './golden_case';
+import { nodeStore } from './node_store';
 import { loadTensor } from './load_tensor';
 
 const beside = resolve(import.meta.dirname, '../../../../shared/models');
 const files = ['tiny-icons.safetensors', 'tiny-icons-ae.safetensors', 'tiny-icons-Q8_0.gguf'];
-const reference = join(beside, 'tiny-icons-reference.safetensors');
+const reference = 'tiny-icons-reference.safetensors';
+const store = nodeStore(beside);
 
 async function run(backend: Backend, { graph, weights }: BuiltGraph, inputs: Readonly<Record<string, HostTensor>>) {
   const program = await backend.compile(graph, weights);
@@ -29,7 +30,7 @@ async function run(backend: Backend, { graph, weights }: BuiltGraph, inputs: Rea
 }
 
 async function tensor(name: string): Promise<HostTensor> {
-  const stored = (await indexOf(reference)).tensors.get(name);
+  const stored = (await store.index(reference)).tensors.get(name);
   if (!stored) throw new Error(`the reference has no ${name}`);
   return loadTensor(stored);
 }
@@ -47,7 +48,7 @@ if (![...files, 'tiny-icons-reference.safetensors'].every((name) => existsSync(j
     ({ open, count }) => {
       it('encodes, predicts and decodes like its reference run', async () => {
         const backend = await open();
-        const model = detectModel(await Promise.all(files.slice(0, 2).map((name) => indexOf(join(beside, name)))));
+        const model = detectModel(await Promise.all(files.slice(0, 2).map((name) => store.index(name))));
         expect(model.missing).toEqual([]);
         expect(model).toMatchObject({
           family: { id: 'sd1' },
@@ -86,10 +87,7 @@ if (![...files, 'tiny-icons-reference.safetensors'].every((name) => existsSync(j
     const choice = BACKENDS.find(({ id }) => id === 'onnx-wasm');
     if (!choice) return;
     const backend = await choice.open();
-    const model = detectModel([
-      await indexOf(join(beside, files[2] ?? '')),
-      await indexOf(join(beside, files[1] ?? '')),
-    ]);
+    const model = detectModel([await store.index(files[2] ?? ''), await store.index(files[1] ?? '')]);
     const spec = { batch: 4, height: 16, width: 16, tokens: 77 };
     const unet = await run(backend, model.family.buildDenoiser(model, spec), {
       x: await tensor('first_input'),

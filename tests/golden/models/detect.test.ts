@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { describeFile } from '../../../src/lib/models/describe';
 import { detectFile } from '../../../src/lib/models/detect';
 import { goldenGroup } from '../golden_dir';
-import { indexOf } from './golden_case';
+import { nodeStore } from './node_store';
 
 const root = goldenGroup('models');
 const list = root && join(root, 'detect.json');
@@ -14,9 +14,10 @@ if (!root || !list || !existsSync(list)) {
   it.skip('detection: GOLDEN_DIR has no models/detect.json', () => undefined);
 } else {
   const expected = JSON.parse(readFileSync(list, 'utf8')) as Record<string, Record<string, unknown>>;
+  const store = nodeStore(root);
   describe('detection from keys and shapes', () => {
     it.each(Object.entries(expected))('%s', async (path, facts) => {
-      const file = detectFile(await indexOf(join(root, path)));
+      const file = detectFile(await store.index(path));
       const found = describeFile(file);
       expect(found.kind).toBe(facts['kind']);
       for (const [key, value] of Object.entries(facts)) {

@@ -1,6 +1,4 @@
 /** Reads the golden model folders: cases, configuration, tensors, weight files. Enumerates; names nothing. */
-import { readFileSync, existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import type { HostTensor } from '../../../src/lib/backends/backend';
 import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
@@ -18,8 +16,8 @@ export interface GoldenCase {
 }
 
 export interface GoldenFamily {
+  readonly store: GoldenStore;
   readonly name: string;
-  readonly folder: string;
   readonly cases: readonly GoldenCase[];
   readonly config: Readonly<Record<string, unknown>>;
   /** Files of other folders that the notes name as base weights, `../folder/file`. */
@@ -29,52 +27,74 @@ export interface GoldenFamily {
   readonly tensors: ReadonlyMap<string, HostTensor>;
 }
 
-/** Family folders of an index, in its order. */
-export function familyNames(root: string): string[] {
-  const index = JSON.parse(readFileSync(join(root, 'index.json'), 'utf8')) as { families: Record<string, unknown> };
-  return Object.keys(index.families);
+/** Bytes of a file below the golden models folder; undefined when there is none. Node reads disks, browsers fetch. */
+export type ReadFile = (path: string) => Promise<Uint8Array<ArrayBuffer> | undefined>;
+
+/** The golden models folder. Paths are relative to it; indexes are read once. */
+export class GoldenStore {
+  readonly #read: ReadFile;
+  readonly #indexes = new Map<string, Promise<TensorIndex>>();
+
+  constructor(read: ReadFile) {
+    this.#read = read;
+  }
+
+  /** Index of a weight file; `..` in the path is resolved. */
+  index(path: string): Promise<TensorIndex> {
+    const plain = resolvePath(path);
+    const known = this.#indexes.get(plain);
+    if (known) return known;
+    const opened = this.#read(plain).then((bytes) => {
+      if (!bytes) throw new Error(`the golden folder has no models/${plain}`);
+      return openTensorIndex(memorySource(plain.split('/').at(-1) ?? plain, bytes));
+    });
+    this.#indexes.set(plain, opened);
+    return opened;
+  }
+
+  /** A JSON file, undefined when absent. */
+  async json<T>(path: string): Promise<T | undefined> {
+    const bytes = await this.#read(resolvePath(path));
+    return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as T);
+  }
+
+  /** Family folders of the index, in its order. */
+  async familyNames(): Promise<string[]> {
+    return Object.keys((await this.json<{ families: Record<string, unknown> }>('index.json'))?.families ?? {});
+  }
+
+  async config(path: string): Promise<Readonly<Record<string, unknown>>> {
+    return (await this.json<Record<string, unknown>>(path)) ?? {};
+  }
+
+  async family(name: string): Promise<GoldenFamily> {
+    const golden = await this.json<GoldenFile>(`${name}/golden.json`);
+    if (!golden) throw new Error(`the golden folder has no models/${name}/golden.json`);
+    const tensors = new Map<string, HostTensor>();
+    const index = await this.index(`${name}/${golden.tensors}`);
+    for (const [key, stored] of index.tensors) tensors.set(key, await loadTensor(stored));
+    const files = Object.keys(golden.weights ?? {}).sort();
+    const notes = (golden.notes ?? []).join(' ');
+    const base = notes.match(/\.\.\/[\w-]+\/[\w.-]+\.(?:safetensors|gguf)/g) ?? [];
+    const config = await this.config(`${name}/config.json`);
+    return { store: this, name, cases: golden.cases, config, base, files, tensors };
+  }
 }
 
-function allFiles(folder: string): string[] {
-  return readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name);
-    return statSync(path).isDirectory() ? allFiles(path) : [path];
-  });
+interface GoldenFile {
+  readonly cases: GoldenCase[];
+  readonly tensors: string;
+  readonly notes?: string[];
+  readonly weights?: Record<string, unknown>;
 }
 
-const indexes = new Map<string, Promise<TensorIndex>>();
-
-/** The index of a weight file, read once. */
-export function indexOf(path: string): Promise<TensorIndex> {
-  const known = indexes.get(path);
-  if (known) return known;
-  const opened = openTensorIndex(memorySource(basename(path), new Uint8Array(readFileSync(path))));
-  indexes.set(path, opened);
-  return opened;
-}
-
-/** A configuration file, empty when absent. */
-export function readConfig(path: string): Readonly<Record<string, unknown>> {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>) : {};
-}
-
-export async function readFamily(root: string, name: string): Promise<GoldenFamily> {
-  const folder = join(root, name);
-  const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as {
-    cases: GoldenCase[];
-    tensors: string;
-    notes?: string[];
-  };
-  const config = readConfig(join(folder, 'config.json'));
-  const tensors = new Map<string, HostTensor>();
-  const index = await indexOf(join(folder, golden.tensors));
-  for (const [key, stored] of index.tensors) tensors.set(key, await loadTensor(stored));
-  const files = allFiles(folder)
-    .map((path) => relative(folder, path))
-    .filter((path) => /\.(safetensors|gguf|pth|pt)$/.test(path) && basename(path) !== golden.tensors)
-    .sort();
-  const base = (golden.notes ?? []).flatMap((note) => note.match(/\.\.\/[\w-]+\/[\w.-]+\.(?:safetensors|gguf)/g) ?? []);
-  return { name, folder, cases: golden.cases, config, base, files, tensors };
+function resolvePath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.') parts.push(part);
+  }
+  return parts.join('/');
 }
 
 /** A case's input tensors by argument name, `same_as` resolved. */

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { goldenGroup } from '../golden_dir';
 import { BACKENDS } from './backends';
-import { familyNames } from './golden_case';
+import { nodeStore } from './node_store';
 import { OUT_OF_SCOPE } from './out_of_scope';
 import { explain, jobsOf, runJob } from './suite';
 
@@ -31,14 +31,15 @@ function count(family: string, backend: string, ratio: number, widened: boolean)
 if (!root) {
   it.skip('golden models: GOLDEN_DIR has no folder "models"', () => undefined);
 } else {
-  const names = familyNames(root).filter((name) => !only || only.includes(name));
+  const store = nodeStore(root);
+  const names = (await store.familyNames()).filter((name) => !only || only.includes(name));
   for (const name of names) {
     const reason = OUT_OF_SCOPE[name];
     if (reason !== undefined) {
       it.skip(`${name}: ${reason}`, () => undefined);
       continue;
     }
-    const { jobs, problems } = await jobsOf(root, name);
+    const { jobs, problems } = await jobsOf(store, name);
     describe(name, () => {
       it('has an adapter and files for every case', () => {
         expect(problems).toEqual([]);

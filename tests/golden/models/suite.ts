@@ -1,5 +1,4 @@
 /** Runs golden model cases on a backend: which files serve a case, comparison, and the first block that is off. */
-import { join } from 'node:path';
 import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
 import { createReferenceBackend } from '../../../src/lib/backends/reference/backend';
 import { detectFile, type DetectedFile } from '../../../src/lib/models/detect';
@@ -7,7 +6,7 @@ import type { HintTable } from '../../../src/lib/models/part';
 import { CaseRun, type Adapter } from './adapter';
 import { ADAPTERS } from './adapters/registry';
 import { difference, overTolerance, psnr } from './compare';
-import { indexOf, inputsOf, readConfig, readFamily, type GoldenCase, type GoldenFamily } from './golden_case';
+import { inputsOf, type GoldenCase, type GoldenFamily, type GoldenStore } from './golden_case';
 import { encoderIdOf, hintsOf } from './hints';
 
 export interface Job {
@@ -43,7 +42,10 @@ async function detectAll(
       .filter((id) => id !== undefined);
     const only = single.length === 1 ? single[0] : undefined;
     const place = encoder ?? only;
-    files.set(file, detectFile(await indexOf(join(family.folder, file)), hints, place ? { encoder: place } : {}));
+    files.set(
+      file,
+      detectFile(await family.store.index(`${family.name}/${file}`), hints, place ? { encoder: place } : {}),
+    );
   }
   overlayPatches(files, hints);
   return files;
@@ -81,22 +83,22 @@ function fileSets(names: readonly string[]): { label: string; names: readonly st
 }
 
 /** Files of other folders that a case names, read with their own folder's configuration. */
-async function neighbours(root: string, family: GoldenFamily, goldenCase: GoldenCase): Promise<DetectedFile[]> {
+async function neighbours(family: GoldenFamily, goldenCase: GoldenCase): Promise<DetectedFile[]> {
   const found: DetectedFile[] = [];
   const texts = Object.values(goldenCase.params).filter((value) => typeof value === 'string');
   const named = texts.flatMap((text) => text.match(/\.\.\/[\w-]+\/[\w.-]+\.safetensors/g) ?? []);
   for (const value of new Set([...family.base, ...named])) {
     const path = /^\.\.\/([^/]+)\/(.+)$/.exec(value);
     if (!path?.[1] || !path[2]) continue;
-    const other = await readFamily(root, path[1]);
-    found.push(detectFile(await indexOf(join(other.folder, path[2])), hintsOf(other.config)));
+    const config = await family.store.config(`${path[1]}/config.json`);
+    found.push(detectFile(await family.store.index(`${path[1]}/${path[2]}`), hintsOf(config)));
   }
   return found;
 }
 
 /** Every (case, files) pair of a family; cases without adapter or files come back as problems. */
-export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[]; problems: string[] }> {
-  const family = await readFamily(root, name);
+export async function jobsOf(store: GoldenStore, name: string): Promise<{ jobs: Job[]; problems: string[] }> {
+  const family = await store.family(name);
   const jobs: Job[] = [];
   const problems: string[] = [];
   for (const goldenCase of family.cases) {
@@ -108,7 +110,7 @@ export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[];
     }
     const variant = goldenCase.params['config'];
     const elsewhere = typeof variant === 'string' && variant.endsWith('.json');
-    const config = elsewhere ? readConfig(join(family.folder, variant)) : family.config;
+    const config = elsewhere ? await store.config(`${name}/${variant}`) : family.config;
     const hints = hintsOf(config, typeof variant === 'string' && !elsewhere ? variant : undefined);
     const named = goldenCase.weights ?? goldenCase.params['file'];
     if (family.files.length === 0) {
@@ -122,7 +124,7 @@ export async function jobsOf(root: string, name: string): Promise<{ jobs: Job[];
           ? [named, ...family.files.filter((f) => f !== named)]
           : [named];
     const files = await detectAll(family, names, hints);
-    const beside = await neighbours(root, family, goldenCase);
+    const beside = await neighbours(family, goldenCase);
     if (typeof named === 'string' && adapter.everyFile) {
       // Other spellings of the same network: equal configuration, equal numbers.
       const config = JSON.stringify(files.get(named)?.parts[0]?.config);

@@ -106,7 +106,7 @@ export const CLIP_L: ClipConfig = {
 
 export function clipFile(config: ClipConfig, layout: string, prefix = ''): TensorIndex {
   const shapes = wantedWeights((g) => {
-    const tokens = g.input('tokens', [1, 77], { elementType: 'i32' });
+    const tokens = g.input('tokens', [1, config.positions], { elementType: 'i32' });
     const last = clipHidden(g, config, { tokens }).at(-1);
     if (last) clipPooled(g, config, clipFinalNorm(g, last), g.input('end', [1], { elementType: 'i32' }));
   });

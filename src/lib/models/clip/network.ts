@@ -2,8 +2,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import type { ClipConfig } from './config';
-
-const EPS = 1e-5;
+import { NORM_EPS } from '../norm_eps';
 
 export interface ClipInputs {
   /** i32 [N, T] */
@@ -13,14 +12,17 @@ export interface ClipInputs {
 }
 
 function clipLayer(g: GraphBuilder, x: Value, { width, heads, mlpWidth, activation }: ClipConfig): Value {
-  const n1 = g.layerNorm(x, 'layer_norm1', { eps: EPS });
+  const n1 = g.layerNorm(x, 'layer_norm1', { eps: NORM_EPS.clipLayerNorm });
   const attn = g.at('self_attn');
   const [q, k, v] = (['q_proj', 'k_proj', 'v_proj'] as const).map((name) => attn.linear(n1, name, { out: width }));
   if (!q || !k || !v) return x;
   const attended = attn.linear(attn.attention(q, k, v, { heads, causal: true }), 'out_proj', { out: width });
   attn.tap('', attended);
   const h = g.add(x, attended);
-  const hidden = g.linear(g.layerNorm(h, 'layer_norm2', { eps: EPS }), 'mlp.fc1', { out: mlpWidth, activation });
+  const hidden = g.linear(g.layerNorm(h, 'layer_norm2', { eps: NORM_EPS.clipLayerNorm }), 'mlp.fc1', {
+    out: mlpWidth,
+    activation,
+  });
   const mlp = g.linear(hidden, 'mlp.fc2', { out: width });
   g.tap('mlp', mlp);
   const y = g.add(h, mlp);
@@ -52,7 +54,7 @@ export function clipHidden(g: GraphBuilder, config: ClipConfig, inputs: ClipInpu
 
 /** The norm that follows the last layer. */
 export function clipFinalNorm(g: GraphBuilder, x: Value): Value {
-  return g.layerNorm(x, 'text_model.final_layer_norm', { eps: EPS });
+  return g.layerNorm(x, 'text_model.final_layer_norm', { eps: NORM_EPS.clipFinalNorm });
 }
 
 /** Pooled vector: the final-norm state at the first end token, through the projection where there is one. */

@@ -1,6 +1,7 @@
 /** Parts that diffusion transformers share. Source: Peebles & Xie 2023; Esser et al. 2024; black-forest-labs/flux. */
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
+import { DIT_LAYER_NORM_EPS, DIT_QK_NORM_EPS } from '../norm_eps';
 import type { RopeTables } from './rope_table';
 
 /** Linear, SiLU, linear: embeddings of time, guidance and pooled text. */
@@ -39,7 +40,7 @@ export function triples(values: readonly Value[]): Modulation[] {
 
 /** LayerNorm without weights, then scale and shift. */
 export function modulatedNorm(g: GraphBuilder, x: Value, { scale, shift }: Pick<Modulation, 'scale' | 'shift'>): Value {
-  return g.modulate(g.layerNorm(x, '', { eps: 1e-6, affine: 'none' }), scale, shift);
+  return g.modulate(g.layerNorm(x, '', { eps: DIT_LAYER_NORM_EPS, affine: 'none' }), scale, shift);
 }
 
 export interface Projections {
@@ -53,7 +54,7 @@ export function projectQkv(
   g: GraphBuilder,
   x: Value,
   names: { q: string; k: string; v: string; normQ?: string; normK?: string },
-  { width, headDim, bias, eps = 1e-6 }: { width: number; headDim: number; bias: boolean; eps?: number },
+  { width, headDim, bias, eps = DIT_QK_NORM_EPS }: { width: number; headDim: number; bias: boolean; eps?: number },
 ): Projections {
   const q = g.linear(x, names.q, { out: width, bias });
   const k = g.linear(x, names.k, { out: width, bias });

@@ -2,13 +2,12 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import type { KlVaeConfig } from './config';
-
-const EPS = 1e-6;
+import { NORM_EPS } from '../norm_eps';
 
 function resnet(g: GraphBuilder, x: Value, out: number): Value {
-  let h = g.groupNorm(x, 'norm1', { eps: EPS, activation: 'silu' });
+  let h = g.groupNorm(x, 'norm1', { eps: NORM_EPS.vaeResnetNorm, activation: 'silu' });
   h = g.conv2d(h, 'conv1', { out, kernel: 3 });
-  h = g.groupNorm(h, 'norm2', { eps: EPS, activation: 'silu' });
+  h = g.groupNorm(h, 'norm2', { eps: NORM_EPS.vaeResnetNorm, activation: 'silu' });
   h = g.conv2d(h, 'conv2', { out, kernel: 3 });
   const skip = x.shape[1] === out ? x : g.conv2d(x, 'conv_shortcut', { out, kernel: 1 });
   const y = g.add(skip, h);
@@ -19,7 +18,7 @@ function resnet(g: GraphBuilder, x: Value, out: number): Value {
 /** One head over all channels. The projections are 1x1 convolutions in original files, matrices in diffusers'. */
 function attention(g: GraphBuilder, x: Value): Value {
   const [, channels = 0, height = 0, width = 0] = x.shape;
-  const tokens = g.imageToTokens(g.groupNorm(x, 'group_norm', { eps: EPS }));
+  const tokens = g.imageToTokens(g.groupNorm(x, 'group_norm', { eps: NORM_EPS.vaeAttentionNorm }));
   const q = g.linear(tokens, 'to_q', { out: channels });
   const k = g.linear(tokens, 'to_k', { out: channels });
   const v = g.linear(tokens, 'to_v', { out: channels });
@@ -39,7 +38,7 @@ function middle(g: GraphBuilder, x: Value): Value {
 }
 
 function head(g: GraphBuilder, h: Value, out: number): Value {
-  const norm = g.groupNorm(h, 'conv_norm_out', { eps: EPS });
+  const norm = g.groupNorm(h, 'conv_norm_out', { eps: NORM_EPS.vaeOutNorm });
   g.tap('conv_norm_out', norm);
   const y = g.conv2d(g.activation(norm, 'silu'), 'conv_out', { out, kernel: 3 });
   g.tap('conv_out', y);

@@ -7,6 +7,7 @@ import { ropeTables, type RopeTables } from '../dit/rope_table';
 import { mapWeights, type LayerNames } from '../names';
 import type { BuiltGraph, ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
+import { NORM_EPS } from '../norm_eps';
 
 export interface Qwen3Config {
   readonly width: number;
@@ -18,8 +19,6 @@ export interface Qwen3Config {
   readonly vocabulary: number;
   readonly ropeTheta: number;
 }
-
-const EPS = 1e-6;
 
 /** Per layer: canonical (transformers, below `model.`) ↔ llama.cpp. */
 const LAYER = [
@@ -85,10 +84,10 @@ export function findQwen3(all: TensorView, file: string, hints?: ConfigHints): M
 function qwenLayer(g: GraphBuilder, x: Value, config: Qwen3Config, rope: RopeTables, bias: Value | undefined): Value {
   const { width, heads, kvHeads, headDim, mlpWidth } = config;
   const attn = g.at('self_attn');
-  const n1 = g.rmsNorm(x, 'input_layernorm.weight', { eps: EPS });
+  const n1 = g.rmsNorm(x, 'input_layernorm.weight', { eps: NORM_EPS.qwen3RmsNorm });
   const project = (name: string, count: number) => attn.linear(n1, name, { out: count * headDim, bias: false });
   const turn = (value: Value, norm: string, count: number) => {
-    const normed = attn.rmsNorm(value, `${norm}.weight`, { eps: EPS, size: headDim });
+    const normed = attn.rmsNorm(value, `${norm}.weight`, { eps: NORM_EPS.qwen3QkNorm, size: headDim });
     return attn.rope(normed, rope.cos, rope.sin, { heads: count, pairing: 'halves' });
   };
   const q = turn(project('q_proj', heads), 'q_norm', heads);
@@ -100,7 +99,7 @@ function qwenLayer(g: GraphBuilder, x: Value, config: Qwen3Config, rope: RopeTab
   });
   attn.tap('', out);
   const h = g.add(x, out);
-  const n2 = g.rmsNorm(h, 'post_attention_layernorm.weight', { eps: EPS });
+  const n2 = g.rmsNorm(h, 'post_attention_layernorm.weight', { eps: NORM_EPS.qwen3RmsNorm });
   const gate = g.linear(n2, 'mlp.gate_proj', { out: mlpWidth, bias: false, activation: 'silu' });
   const up = g.linear(n2, 'mlp.up_proj', { out: mlpWidth, bias: false });
   const mlp = g.linear(g.mul(gate, up), 'mlp.down_proj', { out: width, bias: false });
@@ -140,7 +139,7 @@ export function buildQwen3(part: ModelPart<Qwen3Config>, spec: Qwen3Spec): Built
   }
   const found = wanted.flatMap((index) => states[index] ?? []);
   const normed = found.map((state, i) =>
-    wanted[i] === config.layers ? g.rmsNorm(state, 'norm.weight', { eps: EPS }) : state,
+    wanted[i] === config.layers ? g.rmsNorm(state, 'norm.weight', { eps: NORM_EPS.qwen3RmsNorm }) : state,
   );
   const [only] = normed;
   g.output('hidden', normed.length === 1 && only ? only : g.concat(normed, 2));

@@ -6,6 +6,7 @@ import { maskBias } from '../dit/blocks';
 import { mapWeights, type LayerNames } from '../names';
 import type { BuiltGraph, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
+import { NORM_EPS } from '../norm_eps';
 
 export interface T5Config {
   readonly width: number;
@@ -18,8 +19,6 @@ export interface T5Config {
   readonly buckets: number;
   readonly maxDistance: number;
 }
-
-const EPS = 1e-6;
 
 /** Per layer: canonical (transformers) ↔ llama.cpp. */
 const LAYER = [
@@ -122,7 +121,7 @@ export function t5Encoder(g: GraphBuilder, config: T5Config, tokens: Value, mask
   for (let i = 0; i < layers; i += 1) {
     const block = g.at(`encoder.block.${i}`);
     const attn = block.at('layer.0.SelfAttention');
-    const n1 = block.rmsNorm(x, 'layer.0.layer_norm.weight', { eps: EPS });
+    const n1 = block.rmsNorm(x, 'layer.0.layer_norm.weight', { eps: NORM_EPS.t5RmsNorm });
     const project = (name: string) => attn.linear(n1, name, { out: innerWidth, bias: false });
     // T5 does not divide by the root of the head width: the initialisation did.
     const attended = attn.attention(project('q'), project('k'), project('v'), { heads, scale: 1, bias });
@@ -130,13 +129,13 @@ export function t5Encoder(g: GraphBuilder, config: T5Config, tokens: Value, mask
     attn.tap('', out);
     x = g.add(x, out);
     const ff = block.at('layer.1.DenseReluDense');
-    const n2 = block.rmsNorm(x, 'layer.1.layer_norm.weight', { eps: EPS });
+    const n2 = block.rmsNorm(x, 'layer.1.layer_norm.weight', { eps: NORM_EPS.t5RmsNorm });
     const gate = ff.linear(n2, 'wi_0', { out: mlpWidth, bias: false, activation: 'geluTanh' });
     const value = ff.linear(n2, 'wi_1', { out: mlpWidth, bias: false });
     x = g.add(x, ff.linear(g.mul(gate, value), 'wo', { out: width, bias: false }));
     block.tap('', x);
   }
-  return g.rmsNorm(x, 'encoder.final_layer_norm.weight', { eps: EPS });
+  return g.rmsNorm(x, 'encoder.final_layer_norm.weight', { eps: NORM_EPS.t5RmsNorm });
 }
 
 /** Graph: `tokens` i32 [N, T], with `mask` also `mask` f32 [N, T] → `hidden` [N, T, width]. */

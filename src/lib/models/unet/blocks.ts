@@ -1,10 +1,7 @@
 /** Blocks of the Stable Diffusion U-Net, shared with ControlNet. Source: Rombach et al. 2022; CompVis/stable-diffusion, `ldm/modules`. */
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
-
-/** Norms: residual blocks and the last norm 1e-5, spatial transformers 1e-6 (measured against diffusers). */
-const RESNET_EPS = 1e-5;
-const TRANSFORMER_EPS = 1e-6;
+import { NORM_EPS } from '../norm_eps';
 
 export interface TransformerContext {
   readonly context: Value;
@@ -14,10 +11,10 @@ export interface TransformerContext {
 
 /** Residual block; `time` is the activated time vector [N, timeWidth]. */
 export function resnet(g: GraphBuilder, x: Value, time: Value, out: number): Value {
-  let h = g.groupNorm(x, 'norm1', { eps: RESNET_EPS, activation: 'silu' });
+  let h = g.groupNorm(x, 'norm1', { eps: NORM_EPS.sdUnetResnetNorm, activation: 'silu' });
   h = g.conv2d(h, 'conv1', { out, kernel: 3 });
   h = g.add(h, g.vectorToImage(g.linear(time, 'time_emb_proj', { out })));
-  h = g.groupNorm(h, 'norm2', { eps: RESNET_EPS, activation: 'silu' });
+  h = g.groupNorm(h, 'norm2', { eps: NORM_EPS.sdUnetResnetNorm, activation: 'silu' });
   h = g.conv2d(h, 'conv2', { out, kernel: 3 });
   const skip = x.shape[1] === out ? x : g.conv2d(x, 'conv_shortcut', { out, kernel: 1 });
   const y = g.add(skip, h);
@@ -43,7 +40,7 @@ function attention(g: GraphBuilder, x: Value, { context, image }: TransformerCon
 
 function transformerBlock(g: GraphBuilder, x: Value, conditions: TransformerContext, heads: number): Value {
   const width = x.shape[2] ?? 0;
-  const norm = (name: string, value: Value) => g.layerNorm(value, name, { eps: 1e-5 });
+  const norm = (name: string, value: Value) => g.layerNorm(value, name, { eps: NORM_EPS.sdUnetBlockLayerNorm });
   const n1 = norm('norm1', x);
   g.tap('norm1', n1);
   let h = g.add(x, attention(g.at('attn1'), n1, { context: n1 }, heads));
@@ -69,7 +66,7 @@ export function spatialTransformer(
 ): Value {
   const [, channels = 0, height = 0, width = 0] = x.shape;
   const { depth, heads, linearProjection } = options;
-  const norm = g.groupNorm(x, 'norm', { eps: TRANSFORMER_EPS });
+  const norm = g.groupNorm(x, 'norm', { eps: NORM_EPS.sdUnetTransformerNorm });
   g.tap('norm', norm);
   let h: Value;
   if (linearProjection) {

@@ -3,6 +3,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import { resnet, spatialTransformer, type TransformerContext } from './blocks';
 import type { UNetConfig } from './config';
+import { NORM_EPS } from '../norm_eps';
 
 export interface UNetInputs {
   /** Image [N, inChannels, h, w], already scaled by 1/sqrt(sigma²+1). */
@@ -120,7 +121,7 @@ export function unet(g: GraphBuilder, config: UNetConfig, inputs: UNetInputs): V
       at.tap('', h);
     }
   }
-  const norm = g.groupNorm(h, 'conv_norm_out', { eps: 1e-5 });
+  const norm = g.groupNorm(h, 'conv_norm_out', { eps: NORM_EPS.sdUnetOutNorm });
   g.tap('conv_norm_out', norm);
   return g.conv2d(g.activation(norm, 'silu'), 'conv_out', { out: config.outChannels, kernel: 3 });
 }

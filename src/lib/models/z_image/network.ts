@@ -7,9 +7,8 @@ import { gridPositions, ropeTables, type Position, type RopeTables } from '../di
 import type { DenoiserSpec } from '../family';
 import type { BuiltGraph, ModelPart } from '../part';
 import { checkAxes } from '../flux1/config';
+import { NORM_EPS } from '../norm_eps';
 import type { ZImageConfig } from './z_image';
-
-const EPS = 1e-5;
 
 /** Both streams are filled up to a multiple of this, with learned tokens that take part like all others. */
 const SEQUENCE_MULTIPLE = 32;
@@ -28,7 +27,8 @@ function fillUp(g: GraphBuilder, x: Value, name: string, { width }: ZImageConfig
 /** One block; `time` undefined: without modulation (the text refiner). */
 function block(g: GraphBuilder, x: Value, rope: RopeTables, config: ZImageConfig, time: Value | undefined): Value {
   const { width, heads, headDim, mlpWidth } = config;
-  const norm = (value: Value, name: string) => g.rmsNorm(value, `${name}.weight`, { eps: EPS });
+  const norm = (value: Value, name: string) =>
+    g.rmsNorm(value, `${name}.weight`, { eps: NORM_EPS.zImageAttentionNorm });
   const [scaleAttn, gateAttn, scaleMlp, gateMlp] = time
     ? chunks(g, g.linear(time, 'adaLN_modulation.0', { out: 4 * width }), 4)
     : [];
@@ -40,7 +40,7 @@ function block(g: GraphBuilder, x: Value, rope: RopeTables, config: ZImageConfig
     width,
     headDim,
     bias: false,
-    eps: EPS,
+    eps: NORM_EPS.zImageQkNorm,
   });
   const turn = (value: Value) => attn.rope(value, rope.cos, rope.sin, { heads, pairing: 'interleaved' });
   const attended = attn.linear(attn.attention(turn(q), turn(k), v, { heads }), 'to_out.0', { out: width, bias: false });
@@ -81,9 +81,13 @@ export function buildZImage(part: ModelPart<ZImageConfig>, spec: DenoiserSpec): 
   const length = cells.height * cells.width;
   const embedded = g.linear(g.imageToTokens(g.pixelUnshuffle(input, 2, 'yxc')), 'x_embedder', { out: config.width });
   let image = fillUp(g, embedded, 'x_pad_token', config);
-  const textEmbedded = g.linear(g.rmsNorm(context, 'cap_embedder.0.weight', { eps: EPS }), 'cap_embedder.1', {
-    out: config.width,
-  });
+  const textEmbedded = g.linear(
+    g.rmsNorm(context, 'cap_embedder.0.weight', { eps: NORM_EPS.zImageAttentionNorm }),
+    'cap_embedder.1',
+    {
+      out: config.width,
+    },
+  );
   let text = fillUp(g, textEmbedded, 'cap_pad_token', config);
 
   const [imageLength = 0, textLength = 0] = [image.shape[1], text.shape[1]];
@@ -111,7 +115,7 @@ export function buildZImage(part: ModelPart<ZImageConfig>, spec: DenoiserSpec): 
     g.linear(g.activation(time, 'silu'), 'final_layer.adaLN_modulation.1', { out: config.width }),
     1,
   );
-  const normed = g.layerNorm(g.slice(x, 1, 0, length), '', { eps: 1e-6, affine: 'none' });
+  const normed = g.layerNorm(g.slice(x, 1, 0, length), '', { eps: NORM_EPS.zImageFinalNorm, affine: 'none' });
   const y = g.linear(scale ? g.modulate(normed, scale) : normed, 'final_layer.linear', { out: 4 * config.channels });
   const raw = g.pixelShuffle(g.tokensToImage(y, cells.height, cells.width), 2, 'yxc');
   g.output('prediction', g.unary(raw, { kind: 'affine', scale: -1, offset: 0 }));

@@ -1,5 +1,4 @@
 /** Textual inversion: vectors take the place of tokens; later tokens move right. */
-import { join } from 'node:path';
 import type { HostTensor } from '../../../../src/lib/backends/backend';
 import { buildClip } from '../../../../src/lib/models/clip/build';
 import type { ClipConfig } from '../../../../src/lib/models/clip/config';
@@ -8,7 +7,6 @@ import type { TextEncoderId } from '../../../../src/lib/models/part';
 import { injectionInputs, readTextualInversion } from '../../../../src/lib/models/textual_inversion';
 import { loadWeight } from '../../../../src/lib/graph/load_weight';
 import { endIndex, f32, findPart, i32, type Adapter, type CaseRun } from '../adapter';
-import { indexOf } from '../golden_case';
 
 async function inject(
   run: CaseRun,
@@ -16,7 +14,7 @@ async function inject(
   before: HostTensor,
   call: { skip: number; norm: boolean; pooled: boolean },
 ) {
-  const index = await indexOf(join(run.family.folder, String(run.goldenCase.params['file'])));
+  const index = await run.family.store.index(`${run.family.name}/${String(run.goldenCase.params['file'])}`);
   const vectors = (await readTextualInversion(index)).vectors[id];
   if (!vectors) throw new Error(`no vectors for ${id}`);
   const part = run.part<ClipConfig>('text-encoder', 'clip', id);

@@ -1,5 +1,4 @@
 /** Stacks of adapters on a base model: text encoders, then the denoiser, as the product applies them. */
-import { join } from 'node:path';
 import type { HostTensor } from '../../../../src/lib/backends/backend';
 import { buildClip } from '../../../../src/lib/models/clip/build';
 import type { ClipConfig } from '../../../../src/lib/models/clip/config';
@@ -10,7 +9,6 @@ import type { BuiltGraph, ModelPart } from '../../../../src/lib/models/part';
 import { buildUNet } from '../../../../src/lib/models/unet/build';
 import type { UNetConfig } from '../../../../src/lib/models/unet/config';
 import { endIndex, f32, findPart, type Adapter, type CaseRun } from '../adapter';
-import { indexOf } from '../golden_case';
 import { buildTransformer, fromPacked, toPacked, transformerOf } from './transformers';
 
 interface LoraParams {
@@ -25,7 +23,7 @@ async function readStack(run: CaseRun): Promise<LoraStack> {
   const requests = await Promise.all(
     requested.map(async (one, i) => ({
       id: `${i}-${one.file}`,
-      index: await indexOf(join(run.family.folder, one.file)),
+      index: await run.family.store.index(`${run.family.name}/${one.file}`),
       unetStrength: one.unet_multiplier ?? one.multiplier ?? 1,
       textStrength: one.te_multiplier ?? one.multiplier ?? 1,
     })),

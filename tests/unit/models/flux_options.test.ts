@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { FLUX_OPTIONS, fluxOptionsMarkdown, fromLegacy } from '../../../src/lib/models/flux_options';
+
+describe('FLUX options', () => {
+  it('has unique ids and something connected to each', () => {
+    expect(new Set(FLUX_OPTIONS.map(({ id }) => id)).size).toBe(FLUX_OPTIONS.length);
+    for (const option of FLUX_OPTIONS) expect(option.drives.length).toBeGreaterThan(10);
+  });
+
+  it('has defaults within their ranges', () => {
+    for (const option of FLUX_OPTIONS) {
+      if (option.type === 'number') {
+        expect(option.default).toBeGreaterThanOrEqual(option.min);
+        expect(option.default).toBeLessThanOrEqual(option.max);
+      }
+      if (option.type === 'choice') expect(option.choices).toContain(option.default);
+    }
+  });
+
+  it('reads names of other programs', () => {
+    expect(fromLegacy('distilled_cfg_scale', 2.5)).toEqual({ option: 'distilledGuidance', value: 2.5 });
+    expect(fromLegacy('--lora-apply-mode', 'immediately')).toEqual({ option: 'loraMode', value: 'merge' });
+    expect(fromLegacy('force_upcast', true, 'diffusers')).toEqual({ option: 'vaePrecision', value: 'f32' });
+  });
+
+  it('says why an old switch has no effect, and knows no others', () => {
+    expect(fromLegacy('forge_unet_storage_dtype', 'bnb-nf4')).toMatchObject({ option: 'weightType', note: /file/ });
+    expect(fromLegacy('forge_unet_storage_dtype', 'bnb-nf4')).not.toHaveProperty('value');
+    expect(fromLegacy('steps', 20)).toBeUndefined();
+  });
+
+  it('tells equal names of two programs apart', () => {
+    expect(fromLegacy('guidance_scale', 3.5, 'diffusers')?.option).toBe('distilledGuidance');
+    expect(fromLegacy('guidance_scale', 3.5, 'sd.cpp')).toBeUndefined();
+  });
+
+  it('writes a table with one row per option', () => {
+    expect(fluxOptionsMarkdown().split('\n')).toHaveLength(FLUX_OPTIONS.length + 2);
+  });
+});
