@@ -103,28 +103,30 @@ function load(own: Parts, donors: readonly Parts[], opened: Backend): LoadedMode
 }
 
 /** Donors are tried until the widths of text and network agree. */
-async function drawWithDonors(own: Parts): Promise<boolean> {
+async function drawWithDonors(own: Parts): Promise<{ drawn: boolean; reason: string }> {
+  let reason = 'no folders together have all parts';
   const opened = await backend();
   const all = await Promise.all(names.map(partsOf));
   const useful = all.filter((one) => one !== own && one.files.some((f) => has(f, 'text-encoder') || has(f, 'vae')));
   let tries = 0;
   for (const a of useful) {
     for (const b of useful) {
-      if (tries >= 6) return false;
+      if (tries >= 40) return { drawn: false, reason };
       const model = load(own, [a, b], opened);
       if (!model) continue;
       tries += 1;
       try {
         await checkDrawing(model);
-        return true;
+        return { drawn: true, reason: '' };
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
+        reason = error.message;
       } finally {
         await model.dispose();
       }
     }
   }
-  return false;
+  return { drawn: false, reason };
 }
 
 async function checkDrawing(model: LoadedModel): Promise<void> {
@@ -205,8 +207,8 @@ if (names.length === 0) {
       if (!own.files.some((file) => has(file, 'denoiser'))) return context.skip('holds no denoiser');
       const model = load(own, [], await backend());
       if (!model) {
-        if (await drawWithDonors(own)) return;
-        return context.skip('no folders together make this model');
+        const { drawn, reason } = await drawWithDonors(own);
+        return drawn ? undefined : context.skip(reason);
       }
       await checkDrawing(model);
 
