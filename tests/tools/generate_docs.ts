@@ -10,18 +10,12 @@ import { samplers } from '../../src/lib/sampling/registry';
 import type { SamplerDef } from '../../src/lib/sampling/sampler';
 import type { ScheduleDef } from '../../src/lib/sampling/schedule';
 import { schedules } from '../../src/lib/sampling/schedule_registry';
+import { fluxPage } from './docs/flux_page';
+import { codes, table } from './docs/markdown';
+import { modelsPage } from './docs/models_page';
+import { operatorsPage } from './docs/operators_page';
 
 const root = resolve(import.meta.dirname, '../..');
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((c) => c.replaceAll('|', '\\|') || '–').join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function codes(names: readonly string[] | undefined): string {
-  return (names ?? []).map((name) => `\`${name}\``).join(' ');
-}
 
 function samplersPage(): string {
   const all: readonly SamplerDef[] = samplers;
@@ -108,7 +102,12 @@ ${table(
 `;
 }
 
-const PAGES: Readonly<Record<string, () => string>> = { 'codex/samplers.md': samplersPage };
+const PAGES: Readonly<Record<string, () => string>> = {
+  'codex/samplers.md': samplersPage,
+  'codex/models.md': modelsPage,
+  'codex/operators.md': operatorsPage,
+  'codex/flux_options.md': fluxPage,
+};
 
 const check = process.argv.includes('--check');
 let stale = 0;

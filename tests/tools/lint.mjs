@@ -1,11 +1,13 @@
-/** `npm run lint`: eslint, prettier, dependency rules, unused code, interface texts. Exit code 1 on any finding. */
+/** `npm run lint`: eslint, prettier, dependency rules, unused code, interface texts, generated pages. Exit code 1 on any finding. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { checkDependencies } from './dependency_rules.mjs';
 import { bin, root, run } from './run.mjs';
 
 if (process.argv.includes('--help')) {
-  console.log('npm run lint\n  eslint, prettier --check, dependency rules, knip (unused code), interface texts');
+  console.log(
+    'npm run lint\n  eslint, prettier --check, dependency rules, knip (unused code), interface texts, generated pages',
+  );
   process.exit(0);
 }
 
@@ -16,6 +18,7 @@ const steps = [
   ['eslint', () => run(bin('eslint'), ['--max-warnings', '0', '.'])],
   ['unused code', () => run(bin('knip'), ['--no-progress'])],
   ['interface texts', interfaceTexts],
+  ['generated pages', () => run(bin('tsx'), [resolve(root, 'tests/tools/generate_docs.ts'), '--check'])],
 ];
 
 function dependencyRules() {
