@@ -1,5 +1,4 @@
 /** `npm run generate`: the main job from the command line. */
-import { readFile, writeFile } from 'node:fs/promises';
 import { randomInt } from 'node:crypto';
 import { AppError } from '../lib/base/errors';
 import type { HostTensor } from '../lib/backends/backend';
@@ -8,16 +7,20 @@ import { insertPngText } from '../lib/formats/png_text';
 import { writeSafetensors } from '../lib/formats/safetensors_write';
 import { generate } from '../lib/pipeline/generate';
 import { LIMITS } from '../lib/pipeline/job_settings';
+import { PIXEL_UPSCALERS } from '../lib/pipeline/upscale';
 import { dequantizeTensor } from '../lib/quant/dequantize';
-import type { GenerateRequest, JobEvent } from '../lib/rpc/engine';
-import { EMPHASIS_MODES } from '../lib/rpc/engine';
+import type { GenerateRequest, InpaintRequest, JobEvent, PixelImage } from '../lib/rpc/engine';
+import { EMPHASIS_MODES, INPAINT_FILLS, RESIZE_MODES } from '../lib/rpc/engine';
+import { LATENT_UPSCALERS } from '../lib/sampling/img2img/resample';
 import { samplers } from '../lib/sampling/registry';
 import { schedules } from '../lib/sampling/schedule_registry';
 import { runCommand, type Command, type Flags, type Parsed } from './command_line';
 import { createNodeBackend, NODE_BACKENDS, type NodeBackendId } from './node_backend';
+import { assertWritable, readWhole, writeWhole } from './node_files';
 import { openFileSource } from './node_file_source';
 import { decodePng, encodePng } from './node_images';
 import { defaultModelFiles, loadNodeModel } from './node_model';
+import { networkName, openNetworks } from './node_networks';
 
 const flags = {
   prompt: { kind: 'text', required: true, about: 'what to draw' },
@@ -65,6 +68,44 @@ const flags = {
   eta: { kind: 'number', min: 0, max: 10, about: 'share of fresh noise of ancestral and SDE samplers' },
   init: { kind: 'text', value: 'FILE.png', about: 'picture to start from (img2img)' },
   strength: { kind: 'number', default: 0.75, min: 0, max: 1, about: 'how much of the start picture is redrawn' },
+  resize: { kind: 'choice', default: 'crop', choices: RESIZE_MODES, about: 'how the start picture is fitted' },
+  mask: { kind: 'text', value: 'FILE.png', about: 'white is repainted (inpainting; needs --init)' },
+  'mask-invert': { kind: 'switch', about: 'repaints what is not masked' },
+  'mask-blur': { kind: 'number', default: 4, min: 0, max: 64, about: 'softness of the mask, pixels' },
+  'mask-fill': { kind: 'choice', default: 'original', choices: INPAINT_FILLS, about: 'what the masked area starts from' },
+  'mask-area': { kind: 'choice', default: 'whole', choices: ['whole', 'masked'], about: 'what is painted at full size' },
+  'mask-padding': { kind: 'number', default: 32, min: 0, max: 256, integer: true, about: 'pixels around the mask' },
+  'hires-scale': { kind: 'number', min: 1, max: 8, about: 'draws a second pass, so many times larger' },
+  'hires-width': { kind: 'number', min: 64, max: 8192, integer: true, about: 'width of the second pass' },
+  'hires-height': { kind: 'number', min: 64, max: 8192, integer: true, about: 'height of the second pass' },
+  'hires-upscaler': {
+    kind: 'text',
+    default: 'Latent',
+    value: [...Object.keys(LATENT_UPSCALERS), ...Object.keys(PIXEL_UPSCALERS)].join(' | '),
+    about: 'how the first pass is enlarged, or the name of an --upscaler file',
+  },
+  'hires-steps': { kind: 'number', default: 0, min: 0, max: 150, integer: true, about: '0: as the first pass' },
+  'hires-strength': { kind: 'number', default: 0.6, min: 0, max: 1, about: 'how much the second pass redraws' },
+  'hires-sampler': { kind: 'text', default: '', about: 'sampler of the second pass' },
+  'hires-schedule': { kind: 'text', default: '', about: 'schedule of the second pass' },
+  'hires-prompt': { kind: 'text', default: '', about: 'prompt of the second pass' },
+  'hires-negative': { kind: 'text', default: '', about: 'negative prompt of the second pass' },
+  'hires-cfg': { kind: 'number', ...LIMITS.cfgScale, about: 'guidance scale of the second pass' },
+  upscaler: { kind: 'list', value: 'FILE', about: 'upscaler network, known by its file name' },
+  refiner: { kind: 'list', value: 'FILE', about: 'second model that takes over' },
+  'refiner-at': { kind: 'number', default: 0.8, min: 0.01, max: 1, about: 'share of the steps before it does' },
+  lora: { kind: 'list', value: 'FILE[=STRENGTH]', about: 'adapter for <lora:name:1>; without a tag it is put on at 1' },
+  embedding: { kind: 'list', value: 'FILE', about: 'textual inversion, known by its file name' },
+  tokenizer: { kind: 'list', value: 'FILE.json', about: 'tokenizer.json of a T5 or Qwen text encoder' },
+  'distilled-cfg': { kind: 'number', min: 0, max: 100, about: 'guidance as an input of the model (FLUX.1 dev)' },
+  'cfg-rescale': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of guidance rescale' },
+  'skip-early-cfg': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of the run without guidance at its start' },
+  ngms: { kind: 'number', default: 0, min: 0, max: 1000, about: 'noise level below which the negative prompt rests' },
+  ensd: { kind: 'number', default: 0, min: -1e9, max: 1e9, integer: true, about: 'eta noise seed delta' },
+  'variation-seed': { kind: 'number', default: 0, min: 0, max: 4294967295, integer: true, about: 'seed of a variation' },
+  'variation-strength': { kind: 'number', default: 0, min: 0, max: 1, about: 'how far the variation goes' },
+  'extra-noise': { kind: 'number', default: 0, min: 0, max: 1, about: 'noise added again in img2img and hires' },
+  tiling: { kind: 'switch', about: 'pictures that repeat without a seam' },
   latents: {
     kind: 'text',
     value: 'FILE.safetensors',
@@ -85,15 +126,28 @@ const command: Command<typeof flags> = {
 
 void runCommand(command, async (options, _words, signal) => {
   const startedAt = performance.now();
+  for (const path of [options.out, options.json, options['save-latents']]) {
+    if (path !== undefined) await assertWritable(path);
+  }
   const backend = await createNodeBackend(options.backend as NodeBackendId, options.threads);
   const paths = options.model.length > 0 ? options.model : await defaultModelFiles();
-  const { model, close } = await loadNodeModel(paths, backend);
+  const { model, close } = await loadNodeModel(paths, backend, { tokenizers: options.tokenizer });
+  const refiner =
+    options.refiner.length === 0
+      ? undefined
+      : await loadNodeModel(options.refiner, backend, { tokenizers: options.tokenizer });
+  const asked = options.lora.map(readLora);
+  const networks = await openNetworks({
+    loras: asked.map(({ path }) => path),
+    embeddings: options.embedding,
+    upscalers: options.upscaler,
+  });
   const loadMs = performance.now() - startedAt;
   let peakRss = 0;
   const sampleMemory = () => (peakRss = Math.max(peakRss, process.memoryUsage().rss));
   const timer = setInterval(sampleMemory, 50);
   try {
-    const request = await requestOf(options, model.detected.defaults);
+    const request = await requestOf(options, model.detected.defaults, asked);
     const startNoise = options.latents === undefined ? undefined : await readLatents(options.latents);
     const finals: HostTensor[] = [];
     const bar = progressBar(options.quiet);
@@ -106,18 +160,22 @@ void runCommand(command, async (options, _words, signal) => {
       },
       onEvent: bar.show,
       onLatents: (latents) => finals.push(latents),
+      resolveLora: (name) => Promise.resolve(networks.loras.get(name)),
+      embeddings: networks.embeddings,
+      loadUpscaler: (name) => Promise.resolve(networks.upscalers.get(name)),
+      ...(refiner ? { loadModel: () => Promise.resolve(refiner.model) } : {}),
       ...(startNoise ? { startNoise } : {}),
     });
     bar.end();
     sampleMemory();
     for (const [i, image] of result.images.entries()) {
       const path = i === 0 ? options.out : options.out.replace(/(\.[^./\\]*)?$/, `-${i + 1}$1`);
-      await writeFile(path, new Uint8Array(await image.png.arrayBuffer()));
+      await writeWhole(path, new Uint8Array(await image.png.arrayBuffer()));
       console.log(`${path}  ${image.widthPx}x${image.heightPx}  seed ${image.seed}`);
     }
     const saved = options['save-latents'];
     if (saved !== undefined && finals[0]) {
-      await writeFile(
+      await writeWhole(
         saved,
         writeSafetensors([{ name: 'latents', shape: finals[0].shape, data: Float32Array.from(finals[0].data) }]),
       );
@@ -138,13 +196,16 @@ void runCommand(command, async (options, _words, signal) => {
         request: { ...request, init: undefined },
         images: result.images.map(({ seed, infotext, widthPx, heightPx }) => ({ seed, infotext, widthPx, heightPx })),
       };
-      await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+      await writeWhole(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
     }
   } finally {
     clearInterval(timer);
     await model.dispose();
+    await refiner?.model.dispose();
     await backend.dispose();
     await close();
+    await refiner?.close();
+    await networks.close();
   }
 });
 
@@ -160,7 +221,7 @@ async function requestOf(
     clipSkip: number;
   },
 ): Promise<GenerateRequest> {
-  const init = options.init === undefined ? undefined : decodePng(await readFile(options.init), options.init);
+  const init = options.init === undefined ? undefined : decodePng(await readWhole(options.init), options.init);
   return {
     modelId: 'command-line',
     prompt: options.prompt,
@@ -180,7 +241,78 @@ async function requestOf(
     timestepRule: options.timesteps === 'interpolate' ? 'interpolate' : 'nearest',
     previewEvery: 0,
     ...(options.eta === undefined ? {} : { samplerOptions: { eta: options.eta } }),
-    ...(init ? { init: { image: init, strength: options.strength, resizeMode: 'crop' as const } } : {}),
+    ...(init
+      ? {
+          init: {
+            image: init,
+            strength: options.strength,
+            resizeMode: RESIZE_MODES.find((mode) => mode === options.resize) ?? 'crop',
+            ...(mask ? { inpaint: inpaintOf(options, mask) } : {}),
+          },
+        }
+      : {}),
+    ...hiresOf(options),
+    ...(options.refiner.length > 0
+      ? { refiner: { modelId: options.refiner[0] ?? '', switchAt: options['refiner-at'] } }
+      : {}),
+    ...(options['distilled-cfg'] === undefined ? {} : { distilledGuidance: options['distilled-cfg'] }),
+    cfgRescale: options['cfg-rescale'],
+    guidance: { skipEarly: options['skip-early-cfg'], minUncondSigma: options.ngms },
+    ensd: options.ensd,
+    extraNoise: options['extra-noise'],
+    tiling: options.tiling,
+    ...(options['variation-strength'] > 0
+      ? { variation: { seed: options['variation-seed'], strength: options['variation-strength'] } }
+      : {}),
+  };
+}
+
+interface LoraFlag {
+  readonly path: string;
+  readonly name: string;
+  readonly strength: string;
+}
+
+/** `FILE` or `FILE=0.8`. */
+function readLora(word: string): LoraFlag {
+  const [, path = word, strength = '1'] = /^(.*)=([+-]?[\d.]+)$/.exec(word) ?? [];
+  return { path, name: networkName(path), strength };
+}
+
+/** Adapters that the prompt does not name are put on at their strength. */
+function withTags(prompt: string, loras: readonly LoraFlag[]): string {
+  const missing = loras.filter(({ name }) => !prompt.includes(`<lora:${name}:`));
+  return prompt + missing.map(({ name, strength }) => `<lora:${name}:${strength}>`).join('');
+}
+
+function inpaintOf(options: Parsed<typeof flags>, mask: PixelImage): InpaintRequest {
+  return {
+    mask,
+    invert: options['mask-invert'],
+    blurPx: options['mask-blur'],
+    fill: INPAINT_FILLS.find((fill) => fill === options['mask-fill']) ?? 'original',
+    area: options['mask-area'] === 'masked' ? 'masked' : 'whole',
+    paddingPx: options['mask-padding'],
+  };
+}
+
+function hiresOf(options: Parsed<typeof flags>): Pick<GenerateRequest, 'hires'> {
+  const { 'hires-scale': scale, 'hires-width': width, 'hires-height': height, 'hires-cfg': cfgScale } = options;
+  if (scale === undefined && width === undefined && height === undefined) return {};
+  return {
+    hires: {
+      upscaler: options['hires-upscaler'],
+      scale: scale ?? 0,
+      widthPx: width ?? 0,
+      heightPx: height ?? 0,
+      steps: options['hires-steps'],
+      strength: options['hires-strength'],
+      sampler: options['hires-sampler'],
+      schedule: options['hires-schedule'],
+      prompt: options['hires-prompt'],
+      negativePrompt: options['hires-negative'],
+      ...(cfgScale === undefined ? {} : { cfgScale }),
+    },
   };
 }
 

@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   // files: container level
   'file/out-of-bounds',
   'file/unreadable',
+  'file/unwritable',
   'file/unknown-format',
   'file/truncated',
   // files: what is wrong inside (one code per class of damage or attack)

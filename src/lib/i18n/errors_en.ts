@@ -26,6 +26,7 @@ export const errorsEn: ErrorTexts = {
   'sampler/unknown': text('Unknown sampler or schedule', 'Choose one from the list.'),
   'sampler/unsupported': text('This sampler does not work with this model', 'Choose another sampler.'),
   'file/out-of-bounds': text('The file is damaged', GET_AGAIN),
+  'file/unwritable': text('The file cannot be written', 'Choose another place, or make its folder first.'),
   'file/unreadable': text('The file cannot be read', 'Choose it again; it may have been moved, changed or deleted.'),
   'file/unknown-format': text('This is no model file', 'Choose a safetensors, GGUF, PyTorch or ONNX file.'),
   'file/truncated': text('The file is not complete', GET_AGAIN),
