@@ -29,9 +29,14 @@ export class EngineOwner {
         .catch(() => this.#taken());
     });
     if (free) return this.#gained();
+    this.#wait();
+  }
+
+  /** The next in line when the other tab closes. */
+  #wait(): void {
     this.elsewhere = true;
     this.#waiting = new AbortController();
-    locks
+    navigator.locks
       .request(LOCK, { signal: this.#waiting.signal }, () => {
         this.#gained();
         return this.#hold();
@@ -64,7 +69,7 @@ export class EngineOwner {
   #taken(): void {
     if (!this.#end) return;
     this.#end = undefined;
-    this.elsewhere = true;
     this.#lost();
+    this.#wait();
   }
 }
