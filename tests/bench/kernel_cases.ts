@@ -7,7 +7,7 @@ import type { BenchRow } from './report';
 
 export interface BenchCase {
   readonly name: string;
-  build(): OpCaseData;
+  readonly build: () => OpCaseData;
 }
 
 export interface KernelBench {
@@ -19,28 +19,28 @@ export interface KernelBench {
 const UNBOUNDED = { bound: { f32: Infinity, f16: Infinity } };
 
 function linear(m: number, n: number, k: number, type: CaseWeightType): BenchCase {
-  const { build } = opCase('linear', { m, n, k, type }, UNBOUNDED, (s) => {
+  const made = opCase('linear', { m, n, k, type }, UNBOUNDED, (s) => {
     const w = s.weight('weight', [n, k], { type, std: 1 / Math.sqrt(k) });
     return s.g.op('linear', [s.plain('x', [m, k]), w], {});
   });
-  return { name: `linear ${type} ${m}x${n}x${k}`, build };
+  return { name: `linear ${type} ${m}x${n}x${k}`, build: () => made.build() };
 }
 
 function conv(channels: number, out: number, size: number): BenchCase {
-  const { build } = opCase('conv2d', { channels, out, size }, UNBOUNDED, (s) => {
+  const made = opCase('conv2d', { channels, out, size }, UNBOUNDED, (s) => {
     const w = s.weight('weight', [out, channels, 3, 3], { type: 'F16', std: 1 / Math.sqrt(9 * channels) });
     const attrs = { stride: 1, pad: [1, 1, 1, 1], padMode: 'zeros', upsample: 1 } as const;
     return s.g.op('conv2d', [s.image('x', [1, channels, size, size]), w], attrs);
   });
-  return { name: `conv 3x3 F16 ${channels}->${out} @${size}x${size}`, build };
+  return { name: `conv 3x3 F16 ${channels}->${out} @${size}x${size}`, build: () => made.build() };
 }
 
 function attention(tokens: number, keys: number, heads: number, width: number): BenchCase {
-  const { build } = opCase('attention', { tokens, keys, heads, width }, UNBOUNDED, (s) => {
+  const made = opCase('attention', { tokens, keys, heads, width }, UNBOUNDED, (s) => {
     const shape = (t: number) => [1, t, heads * width];
     return s.g.attention(s.plain('q', shape(tokens)), s.plain('k', shape(keys)), s.plain('v', shape(keys)), { heads });
   });
-  return { name: `attention ${heads}x${width} q${tokens} k${keys}`, build };
+  return { name: `attention ${heads}x${width} q${tokens} k${keys}`, build: () => made.build() };
 }
 
 /** Shapes of SD1.5 and FLUX blocks; a thousandth of them where the adapter is software, which says nothing on speed. */

@@ -41,7 +41,7 @@ const NOTHING = { weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 };
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'no error',
-    (error: { code?: string }) => error.code ?? String(error),
+    (error: { code?: string; message?: string }) => error.code ?? error.message,
   );
 
 const open: WebgpuBackend[] = [];
@@ -260,7 +260,7 @@ describe('a job that does not end well', () => {
           const inject = failing;
           failing = false;
           const error = await popErrorScope();
-          return inject ? ({ message: 'injected' } as GPUError) : error;
+          return inject ? { message: 'injected' } : error;
         };
       });
       const backend = await backendFor({ gpu });

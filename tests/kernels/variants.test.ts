@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpCase } from '../../src/lib/backends/op_cases/op_case';
 import { runOpCase } from '../../src/lib/backends/op_cases/run_op_case';
 import { OP_CASES } from '../../src/lib/backends/op_cases/table';
-import { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
-import { WebgpuProgram } from '../../src/lib/backends/webgpu/program';
+import type { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
+import type { WebgpuProgram } from '../../src/lib/backends/webgpu/program';
 import { plainTuning, type GemmChoice, type Tuning } from '../../src/lib/backends/webgpu/tuning';
 import { createTestBackend } from './test_backend';
 

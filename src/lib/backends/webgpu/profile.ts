@@ -26,7 +26,7 @@ export async function profileDispatches(
     const node = plan.graph.nodes[position];
     if (!node) return { op: 'border', scope: 'order of images', ms: time, flops: 0 };
     const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(plan.graph, id)));
-    const flops = opDef(node.op).flops(types, node.attrs as never, valueOf(plan.graph, node.output));
+    const flops = opDef(node.op).flops(types, node.attrs, valueOf(plan.graph, node.output));
     return { op: node.op, scope: node.scope, ms: time, flops };
   });
 }

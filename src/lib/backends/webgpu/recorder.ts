@@ -326,7 +326,7 @@ function isReordered({ layout, shape }: Value): boolean {
 
 function nodeFlops(graph: Graph, node: AnyNode): number {
   const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(graph, id)));
-  return opDef(node.op).flops(types, node.attrs as never, valueOf(graph, node.output));
+  return opDef(node.op).flops(types, node.attrs, valueOf(graph, node.output));
 }
 
 /** Nodes that an output depends on. */

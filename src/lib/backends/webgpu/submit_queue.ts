@@ -10,6 +10,8 @@ const BUDGET_MS = 50;
 const MAX_IN_FLIGHT = 2;
 /** Start of the estimate: slow enough that a software adapter is not flooded. */
 const FIRST_FLOPS_PER_MS = 2e8;
+/** Smaller pieces say nothing about speed. */
+const MEASURABLE_FLOPS = 1e7;
 /** Every dispatch counts as this many FLOPs more: launching is not free. */
 export const DISPATCH_FLOPS = 2e6;
 
@@ -52,8 +54,9 @@ export class SubmitQueue {
       const failure = await error;
       if (failure) throw scopeError(label, failure);
       const elapsedMs = performance.now() - begun;
-      // Short pieces measure the waiting, not the work.
-      if (alone && elapsedMs > 4) this.#flopsPerMs += 0.5 * (flops / elapsedMs - this.#flopsPerMs);
+      // Short pieces and copies measure the waiting, not the work.
+      if (alone && elapsedMs > 4 && flops >= MEASURABLE_FLOPS)
+        this.#flopsPerMs += 0.5 * (flops / elapsedMs - this.#flopsPerMs);
     })();
     done.catch(() => undefined);
     this.#inFlight.push(done);
@@ -71,7 +74,7 @@ export class SubmitQueue {
       await first;
     } finally {
       // Another run may have taken it off meanwhile.
-      if (this.#inFlight[0] === first) this.#inFlight.shift();
+      if (this.#inFlight[0] === first) void this.#inFlight.shift();
     }
     throwIfAborted(signal);
   }
