@@ -175,3 +175,32 @@ test('the picture follows the sketch, and becomes a layer', async ({ app, page }
   await page.getByRole('button', { name: 'Undo' }).click();
   await expect(page.getByRole('button', { name: /^Result \d+/ })).toHaveCount(0);
 });
+
+test('what the mask leaves out stays as it was drawn', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  const middle = await centre(page);
+  await page.getByRole('button', { name: 'Colour', exact: true }).click();
+  await page.getByRole('button', { name: '#346ed2' }).click();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Fill', exact: true }).click();
+  await page.mouse.click(middle.x, middle.y);
+  const blue = 0x34 + 0x6e + 0xd2;
+  await expect.poll(() => inkAt(page, 0.5, 0.2)).toBe(blue);
+  await page.getByRole('button', { name: /^Mask brush/ }).click();
+  await page.mouse.move(middle.x - 30, middle.y);
+  await page.mouse.down();
+  await page.mouse.move(middle.x + 30, middle.y, { steps: 5 });
+  await page.mouse.up();
+  await page.getByRole('button', { name: 'Parameters' }).click();
+  await page.locator('#steps').fill('3');
+  await page.locator('#steps').press('Tab');
+  await page.keyboard.press('Escape');
+  await app.generateButton.click();
+  await expect(page.locator('.live-picture')).toBeVisible();
+  await expect(app.generateButton).toBeVisible();
+  await page.getByRole('button', { name: 'Use as a layer' }).click();
+  await page.getByRole('button', { name: 'Layers' }).click();
+  await expect(page.getByRole('button', { name: /^Result \d+/ })).toBeVisible();
+  // Far from the mask the picture is the sketch, up to the rounding of scaling.
+  await expect.poll(async () => Math.abs((await inkAt(page, 0.5, 0.2)) - blue)).toBeLessThan(12);
+});

@@ -351,6 +351,7 @@ export const en = {
   'studio.notice.no-layer': 'Choose a layer first',
   'studio.notice.undone': 'Undone',
   'studio.notice.redone': 'Redone',
+  'studio.notice.open-elsewhere': 'That sketch is open in another tab',
   'studio.notice.restored-partly': 'Restored; a damaged part came back empty',
   'studio.help': 'Keys and gestures',
   'studio.help.gestures': 'On touch screens',

@@ -29,6 +29,8 @@ export interface LiveResult extends GeneratedImage {
 /** Enough to go back to an idea; each is a small PNG. */
 const RESULTS_KEPT = 24;
 const SEED_MAX = 2 ** 32;
+/** With this many cores or fewer, a picture computed on the CPU and ink are in each other's way. */
+const FEW_CORES = 4;
 /** Softens the border between repainted and kept. */
 const MASK_BLUR_PX = 4;
 
@@ -85,7 +87,9 @@ export class LiveState {
 
   /** The tab is hidden: nothing is computed for nobody. */
   setHidden(hidden: boolean): void {
-    if (this.on) this.#send({ type: hidden ? 'pause' : 'resume', t: performance.now() });
+    if (!this.on) return;
+    this.#send({ type: hidden ? 'pause' : 'resume', t: performance.now() });
+    if (hidden) clearTimeout(this.#timer);
   }
 
   newSeed(): void {
@@ -161,6 +165,12 @@ export class LiveState {
     };
   }
 
+  /** The picture may wait, ink may not: on a small CPU nothing is computed while the pen is down. */
+  #penFirst(): boolean {
+    const onCpu = this.#engine.status?.backend.includes('wasm') ?? true;
+    return this.#studio.drawing && onCpu && navigator.hardwareConcurrency <= FEW_CORES;
+  }
+
   #wake(at: number): void {
     clearTimeout(this.#timer);
     if (!this.on) return;
@@ -174,6 +184,13 @@ export class LiveState {
       this.#wake(t + this.#schedule.config.pollMs);
       return;
     }
+    if (this.#penFirst()) {
+      if (!this.#schedule.paused) this.#send({ type: 'pause', t });
+      this.phase = 'drawing';
+      this.#wake(t + this.#schedule.config.pollMs);
+      return;
+    }
+    if (this.#schedule.paused) this.#schedule = reduceLive(this.#schedule, { type: 'resume', t }).state;
     const input = this.#input();
     this.#send({ type: 'tick', t, input, penDown: this.#studio.drawing });
     if (this.#studio.drawing && this.phase !== 'thinking') this.phase = 'drawing';

@@ -36,13 +36,15 @@ export type SymmetryKind = Symmetry['kind'];
 export type CanvasListener = (change: { readonly damage: readonly Rect[]; readonly viewChanged: boolean }) => void;
 
 export interface StudioNotice {
-  readonly code: EngineNotice | 'restored-partly';
+  readonly code: EngineNotice | 'restored-partly' | 'open-elsewhere';
   readonly id: number;
 }
 
 const RADIAL_COPIES = 6;
 const COLOURS_KEPT = 12;
 const INK: Rgb = [32, 30, 36];
+/** How long the page that is going away (a reload) may hold its document. */
+const CLAIM_MS = 1500;
 const PAPER: Rgb = [255, 255, 255];
 /** A tablet must leave memory to the model. */
 const HISTORY_BYTES = { coarse: 1 << 27, fine: 1 << 30 };
@@ -92,6 +94,7 @@ export class StudioState {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #paintLayerId = '';
   #opening: Promise<void> | undefined;
+  #release: (() => void) | undefined;
 
   constructor(database: () => Promise<Database>, settings: SettingsStore) {
     this.#store = new DocumentStore(database);
@@ -130,26 +133,46 @@ export class StudioState {
     const id = crypto.randomUUID();
     const layers = [createLayerProps('layer-1', 'paint', '')];
     const document = createDocument({ id, ...size, background: PAPER, layers });
-    await this.#use(document, name, 0, -1);
+    await this.#use(document, name, 0, -1, await this.#claim(id));
   }
 
   /** False when it is not there or cannot be read; what can be saved of a damaged one is. */
   async openDocument(id: string): Promise<boolean> {
+    if (this.engine && id === this.document.id) return true;
+    const release = await this.#claim(id);
+    if (!release) {
+      this.#tell('open-elsewhere');
+      return false;
+    }
     try {
       const loaded = await this.#store.load(id);
-      if (!loaded) return false;
+      if (!loaded) {
+        release();
+        return false;
+      }
       const { document, revision, lost } = restoreDocument(
         loaded.state as DocumentRecord,
         loaded.tiles as readonly TileRecord[],
         { salvage: true },
       );
-      await this.#use(document, loaded.name, revision, revision);
+      await this.#use(document, loaded.name, revision, revision, release);
       if (lost.length > 0) this.#tell('restored-partly');
       return true;
     } catch (error) {
+      release();
       this.error = toPlainError(error);
       return false;
     }
+  }
+
+  /** Two tabs must not save one document over each other. Undefined when another tab has it. */
+  #claim(id: string): Promise<(() => void) | undefined> {
+    return new Promise((resolve) => {
+      const held = () => new Promise<void>((release) => resolve(release));
+      navigator.locks
+        .request(`sketchforge-document-${id}`, { signal: AbortSignal.timeout(CLAIM_MS) }, held)
+        .catch(() => resolve(undefined));
+    });
   }
 
   async renameDocument(id: string, name: string): Promise<void> {
@@ -177,8 +200,16 @@ export class StudioState {
     });
   }
 
-  async #use(document: CanvasDocument, name: string, revision: number, saved: number): Promise<void> {
+  async #use(
+    document: CanvasDocument,
+    name: string,
+    revision: number,
+    saved: number,
+    release: (() => void) | undefined,
+  ): Promise<void> {
     await this.autosave?.flush();
+    this.#release?.();
+    this.#release = release;
     this.autosave?.stop();
     const coarse = matchMedia('(pointer: coarse)').matches;
     const before = this.engine;
