@@ -72,8 +72,18 @@ const flags = {
   mask: { kind: 'text', value: 'FILE.png', about: 'white is repainted (inpainting; needs --init)' },
   'mask-invert': { kind: 'switch', about: 'repaints what is not masked' },
   'mask-blur': { kind: 'number', default: 4, min: 0, max: 64, about: 'softness of the mask, pixels' },
-  'mask-fill': { kind: 'choice', default: 'original', choices: INPAINT_FILLS, about: 'what the masked area starts from' },
-  'mask-area': { kind: 'choice', default: 'whole', choices: ['whole', 'masked'], about: 'what is painted at full size' },
+  'mask-fill': {
+    kind: 'choice',
+    default: 'original',
+    choices: INPAINT_FILLS,
+    about: 'what the masked area starts from',
+  },
+  'mask-area': {
+    kind: 'choice',
+    default: 'whole',
+    choices: ['whole', 'masked'],
+    about: 'what is painted at full size',
+  },
   'mask-padding': { kind: 'number', default: 32, min: 0, max: 256, integer: true, about: 'pixels around the mask' },
   'hires-scale': { kind: 'number', min: 1, max: 8, about: 'draws a second pass, so many times larger' },
   'hires-width': { kind: 'number', min: 64, max: 8192, integer: true, about: 'width of the second pass' },
@@ -99,10 +109,23 @@ const flags = {
   tokenizer: { kind: 'list', value: 'FILE.json', about: 'tokenizer.json of a T5 or Qwen text encoder' },
   'distilled-cfg': { kind: 'number', min: 0, max: 100, about: 'guidance as an input of the model (FLUX.1 dev)' },
   'cfg-rescale': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of guidance rescale' },
-  'skip-early-cfg': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of the run without guidance at its start' },
+  'skip-early-cfg': {
+    kind: 'number',
+    default: 0,
+    min: 0,
+    max: 1,
+    about: 'share of the run without guidance at its start',
+  },
   ngms: { kind: 'number', default: 0, min: 0, max: 1000, about: 'noise level below which the negative prompt rests' },
   ensd: { kind: 'number', default: 0, min: -1e9, max: 1e9, integer: true, about: 'eta noise seed delta' },
-  'variation-seed': { kind: 'number', default: 0, min: 0, max: 4294967295, integer: true, about: 'seed of a variation' },
+  'variation-seed': {
+    kind: 'number',
+    default: 0,
+    min: 0,
+    max: 4294967295,
+    integer: true,
+    about: 'seed of a variation',
+  },
   'variation-strength': { kind: 'number', default: 0, min: 0, max: 1, about: 'how far the variation goes' },
   'extra-noise': { kind: 'number', default: 0, min: 0, max: 1, about: 'noise added again in img2img and hires' },
   tiling: { kind: 'switch', about: 'pictures that repeat without a seam' },
@@ -220,11 +243,14 @@ async function requestOf(
     heightPx: number;
     clipSkip: number;
   },
+  loras: readonly LoraFlag[],
 ): Promise<GenerateRequest> {
   const init = options.init === undefined ? undefined : decodePng(await readWhole(options.init), options.init);
+  const mask = options.mask === undefined ? undefined : decodePng(await readWhole(options.mask), options.mask);
+  if (mask && !init) throw new AppError('argument/invalid', '--mask: needs a picture to paint into; add --init.');
   return {
     modelId: 'command-line',
-    prompt: options.prompt,
+    prompt: withTags(options.prompt, loras),
     negativePrompt: options.negative,
     steps: options.steps ?? defaults.steps,
     cfgScale: options.cfg ?? defaults.cfgScale,

@@ -9,8 +9,10 @@ import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import { assembleModel } from '../lib/models/assemble';
 import { checkModel } from '../lib/models/check_model';
 import { detectFile, type DetectedFile } from '../lib/models/detect';
-import { LoadedModel } from '../lib/pipeline/loaded_model';
+import { LoadedModel, type TokenizerSet } from '../lib/pipeline/loaded_model';
 import { createClipTokenizer } from '../lib/tokenizers/clip';
+import { createQwenTokenizer } from '../lib/tokenizers/qwen';
+import { createT5Tokenizer } from '../lib/tokenizers/t5';
 import { openFileSource } from './node_file_source';
 
 /** Files shipped with the app. */
@@ -46,6 +48,7 @@ export async function shortHash(path: string): Promise<string> {
 export async function loadNodeModel(
   paths: readonly string[],
   backend: Backend,
+  options: { readonly tokenizers?: readonly string[] } = {},
 ): Promise<{ model: LoadedModel; close: () => Promise<void> }> {
   const first = paths[0];
   if (first === undefined) throw new AppError('model/unrecognised', 'model: no file was given; name one with --model.');
@@ -73,7 +76,7 @@ export async function loadNodeModel(
     const model = new LoadedModel({
       detected,
       backend,
-      tokenizers: { clip },
+      tokenizers: { clip, ...(await readTokenizers(options.tokenizers ?? [])) },
       id: join(dirname(first), name),
       name,
       hash: await shortHash(first),
@@ -83,4 +86,17 @@ export async function loadNodeModel(
     await close();
     throw error;
   }
+}
+
+/** Vocabularies of T5 and Qwen encoders, told apart by their kind. @throws AppError 'tokenizer/vocabulary' */
+async function readTokenizers(paths: readonly string[]): Promise<Partial<TokenizerSet>> {
+  let set: Partial<TokenizerSet> = {};
+  for (const path of paths) {
+    const json = await readFile(path, 'utf8').catch((cause: unknown) => {
+      throw new AppError('file/unreadable', `${path}: cannot be opened; check the path.`, { cause });
+    });
+    const unigram = /"type"\s*:\s*"Unigram"/.test(json);
+    set = { ...set, ...(unigram ? { t5: createT5Tokenizer(json) } : { qwen: createQwenTokenizer(json) }) };
+  }
+  return set;
 }
