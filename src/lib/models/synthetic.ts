@@ -22,7 +22,7 @@ const noBytes: ByteSource = {
 };
 
 /** A weight of a shape and type with nothing behind it. */
-export function syntheticWeight(name: string, type: QuantTypeId, shape: Shape): NamedWeight {
+function syntheticWeight(name: string, type: QuantTypeId, shape: Shape): NamedWeight {
   const byteLength = packedBytes(quantType(type), elementCount(shape));
   return { tensor: { name, type, shape, source: noBytes, byteOffset: 0, byteLength } };
 }
