@@ -15,6 +15,14 @@ export interface LocaleDef {
 
 export const LOCALES = [
   { id: 'en', label: 'English', direction: 'ltr', load: () => import('./en').then((m) => m.en) },
+  { id: 'de', label: 'Deutsch', direction: 'ltr', load: () => import('./de').then((m) => m.de) },
+  { id: 'es', label: 'Español', direction: 'ltr', load: () => import('./es').then((m) => m.es) },
+  { id: 'fr', label: 'Français', direction: 'ltr', load: () => import('./fr').then((m) => m.fr) },
+  { id: 'pt-BR', label: 'Português (Brasil)', direction: 'ltr', load: () => import('./pt_br').then((m) => m.ptBR) },
+  { id: 'ru', label: 'Русский', direction: 'ltr', load: () => import('./ru').then((m) => m.ru) },
+  { id: 'ja', label: '日本語', direction: 'ltr', load: () => import('./ja').then((m) => m.ja) },
+  { id: 'zh-CN', label: '简体中文', direction: 'ltr', load: () => import('./zh_cn').then((m) => m.zhCN) },
+  { id: 'ar', label: 'العربية', direction: 'rtl', load: () => import('./ar').then((m) => m.ar) },
 ] as const satisfies readonly LocaleDef[];
 
 export type LocaleId = (typeof LOCALES)[number]['id'];
