@@ -10,6 +10,7 @@ import type { KlVaeConfig } from './kl_vae/config';
 import type { HintTable, ModelPart, TextEncoderId } from './part';
 import { familyById } from './registry';
 import { TensorView } from './tensor_view';
+import { tinyPacking } from './tiny_vae/build';
 import type { TinyVaeConfig } from './tiny_vae/config';
 import { unetInputs, unetMultiple, unetSkips } from './unet/build';
 import type { UNetConfig } from './unet/config';
@@ -30,7 +31,7 @@ function joinTiny(parts: readonly ModelPart[]): ModelPart | undefined {
 }
 
 function fitsLatents(part: ModelPart, latent: LatentFormat): boolean {
-  if (part.architecture === 'tiny-vae') return (part.config as TinyVaeConfig).latentChannels === latent.channels;
+  if (part.architecture === 'tiny-vae') return tinyPacking(part.config as TinyVaeConfig, latent) !== undefined;
   const { batchNorm, latentChannels } = part.config as KlVaeConfig;
   return (batchNorm ? 4 : 1) * latentChannels === latent.channels;
 }

@@ -4,7 +4,7 @@ import type { DetectedModel, VaeSpec } from './family';
 import { buildKlDecoder, buildKlEncoder } from './kl_vae/build';
 import type { KlVaeConfig } from './kl_vae/config';
 import type { BuiltGraph, ModelPart } from './part';
-import { buildTinyDecoder, buildTinyEncoder } from './tiny_vae/build';
+import { buildTinyDecoder, buildTinyEncoder, tinyPacking } from './tiny_vae/build';
 import type { TinyVaeConfig } from './tiny_vae/config';
 
 type Side = 'decoder' | 'encoder';
@@ -25,7 +25,9 @@ function build(side: Side, model: DetectedModel, spec: VaeSpec, chosen: ModelPar
   const { scale, shift } = model.latent;
   if (part.architecture === 'tiny-vae') {
     const tiny = part as ModelPart<TinyVaeConfig>;
-    return side === 'decoder' ? buildTinyDecoder(tiny, spec) : buildTinyEncoder(tiny, spec);
+    const packed = tinyPacking(tiny.config, model.family.latent) === 'packed';
+    const tinySpec = { ...spec, packed };
+    return side === 'decoder' ? buildTinyDecoder(tiny, tinySpec) : buildTinyEncoder(tiny, tinySpec);
   }
   const kl = part as ModelPart<KlVaeConfig>;
   const full = { ...spec, range: spec.range ?? 'model', scale, shift } as const;

@@ -6,7 +6,13 @@ import type { TensorView } from '../tensor_view';
 
 export type TinyEntry =
   | { readonly kind: 'conv'; readonly index: number; readonly out: number; readonly bias: boolean }
-  | { readonly kind: 'block'; readonly index: number; readonly out: number };
+  | {
+      readonly kind: 'block';
+      readonly index: number;
+      readonly out: number;
+      /** Width of the GroupNorm branch (FLUX.2's deepest blocks), 0 without. */
+      readonly branch: number;
+    };
 
 export interface TinyVaeConfig {
   readonly latentChannels: number;
@@ -24,7 +30,12 @@ function readEntries(view: TensorView, name: (index: number) => string): TinyEnt
   for (let index = 0; gap < 4; index += 1) {
     const at = name(index);
     if (view.has(`${at}.conv.0.weight`)) {
-      entries.push({ kind: 'block', index, out: view.size(`${at}.conv.4.weight`, 0) });
+      entries.push({
+        kind: 'block',
+        index,
+        out: view.size(`${at}.conv.4.weight`, 0),
+        branch: view.size(`${at}.pool.0.weight`, 0),
+      });
       gap = 0;
     } else if (view.has(`${at}.weight`)) {
       entries.push({ kind: 'conv', index, out: view.size(`${at}.weight`, 0), bias: view.has(`${at}.bias`) });
@@ -70,10 +81,16 @@ export function tinySides(view: TensorView): TinySides | undefined {
   };
 }
 
-/** Reads the configuration. */
-export function readTinyVae(view: TensorView, sides: TinySides): TinyVaeConfig {
+/** Only the first and the last convolution of the known sequences have a bias; others (Sana's) mean activations that we do not know. */
+function isKnown(entries: readonly TinyEntry[] | undefined): boolean {
+  return !entries?.slice(1, -1).some((entry) => entry.kind === 'conv' && entry.bias);
+}
+
+/** Reads the configuration; undefined for sequences of an unknown kind. */
+export function readTinyVae(view: TensorView, sides: TinySides): TinyVaeConfig | undefined {
   const encoder = sides.encoder && readEntries(view, sides.encoder);
   const decoder = sides.decoder && readEntries(view, sides.decoder);
+  if (!isKnown(encoder) || !isKnown(decoder)) return undefined;
   const first = decoder?.[0];
   const latentChannels =
     first && sides.decoder ? view.size(`${sides.decoder(first.index)}.weight`, 1) : (encoder?.at(-1)?.out ?? 0);
