@@ -18,6 +18,8 @@ export interface EncodeOptions {
   /** Textual inversions by name, read when a prompt uses them. */
   readonly embeddings?: EmbeddingSet | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told when a prompt is longer than an encoder reads. CLIP never is: it reads any number of chunks. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** A sequence for an encoder: its chunk, and how many of the ids are no padding. */
@@ -92,6 +94,7 @@ function sequencesOf(model: LoadedModel, slot: TextEncoderSlot, text: string, op
       if (!t5) throw missing();
       const { chunks } = chunkT5(text, t5, { mode, minLength: slot.minTokens ?? 1 });
       return chunks.map((chunk) => {
+        tellCut(slot, chunk.tokens.length, options);
         const cut = cutTokens(chunk, slot.maxTokens);
         return { chunk: cut, used: cut.tokens.lastIndexOf(t5.endId) + 1 || cut.tokens.length };
       });
@@ -100,13 +103,22 @@ function sequencesOf(model: LoadedModel, slot: TextEncoderSlot, text: string, op
       const { qwen } = tokenizers;
       if (!qwen) throw missing();
       // A function as replacement: `$&` in a prompt is text, not a pattern.
-      const ids = qwen.encode((slot.template ?? '{prompt}').replace('{prompt}', () => text)).slice(0, slot.maxTokens);
+      const all = qwen.encode((slot.template ?? '{prompt}').replace('{prompt}', () => text));
+      tellCut(slot, all.length, options);
+      const ids = all.slice(0, slot.maxTokens);
       const tokens = padded(ids, slot.pad === 'none' ? 0 : (slot.minTokens ?? 0), qwen.endId);
       return [{ chunk: { tokens, weights: tokens.map(() => 1), embeddings: [] }, used: ids.length }];
     }
   }
   slot.tokenizer satisfies never;
   return [];
+}
+
+function tellCut({ label, maxTokens }: TextEncoderSlot, tokens: number, { onNotice }: EncodeOptions): void {
+  if (tokens <= maxTokens) return;
+  onNotice?.(
+    `${label}: reads ${maxTokens} tokens and the prompt has ${tokens}; the last ${tokens - maxTokens} were left out. Shorten the prompt to have all of it read.`,
+  );
 }
 
 function cutTokens(chunk: PromptChunk, maxTokens: number): PromptChunk {

@@ -270,17 +270,17 @@ export class Job {
     const { host, hooks } = this.#parts;
     const enabled = host.resolveLora !== undefined;
     const found = await this.#stacks.activate(model, enabled ? tags : [], host.resolveLora, host.signal);
-    for (const message of found.notices) this.#noticeOnce(message);
+    for (const message of found.notices) this.#noticeOnce('lora', message);
     if (!enabled) return;
     if (model === this.#model) this.#loraHashes = found.hashes;
     await hooks.emit('afterNetworks', { ...facts, names: found.names });
   }
 
   /** Every batch would say the same again. */
-  #noticeOnce(message: string): void {
+  #noticeOnce(code: string, message: string): void {
     if (this.#notices.has(message)) return;
     this.#notices.add(message);
-    this.#parts.host.onEvent({ kind: 'notice', code: 'lora', message });
+    this.#parts.host.onEvent({ kind: 'notice', code, message });
   }
 
   async #setup(
@@ -306,6 +306,7 @@ export class Job {
         emphasis: request.emphasis ?? 'Original',
         embeddings: this.#embeddings,
         signal,
+        onNotice: (message) => this.#noticeOnce('prompt', message),
       },
     );
     const extra = await extraInputs(model, request, size, this.#start, signal);

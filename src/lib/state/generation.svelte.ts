@@ -47,6 +47,8 @@ export class GenerationState {
   results: readonly Result[] = $state.raw([]);
   shown: Result | undefined = $state.raw();
   error: PlainError | undefined = $state.raw();
+  /** What the last job did in another way than asked, such as leaving out the end of a prompt. */
+  notices: readonly string[] = $state.raw([]);
   readonly running: boolean = $derived(this.progress !== undefined);
   /** Told of every finished picture, to keep it. */
   onImage: ((result: Result) => void) | undefined;
@@ -76,6 +78,7 @@ export class GenerationState {
     const jobId = `job-${Date.now()}-${++this.#count}`;
     const made: Result[] = [];
     this.error = undefined;
+    this.notices = [];
     this.onRunning?.(true, 0);
     this.progress = { jobId, event: undefined, step: 0, steps: parameters.steps };
     const onEvent = (event: JobEvent) => {
@@ -94,6 +97,8 @@ export class GenerationState {
         };
         return;
       }
+      // Said once: a hook may fail at every step.
+      if (event.kind === 'notice') this.notices = [...new Set([...this.notices, event.message])];
       if (event.kind === 'image') made.push(this.#keep(event.image, jobId, parameters));
       this.progress = { ...before, event };
     };
