@@ -418,7 +418,7 @@ export const ar: Messages = {
   'studio.notice.layer-locked': 'هذه الطبقة مقفلة',
   'studio.notice.layer-hidden': 'هذه الطبقة مخفية',
   'studio.notice.no-layer': 'اختر طبقة أولًا',
-  'studio.notice.open-elsewhere': 'هذا الرسم مفتوح في لسان آخر؛ لا يمكن حفظه هنا',
+  'studio.notice.open-elsewhere': 'هذا الرسم مفتوح في لسان آخر',
   'studio.notice.undone': 'تم التراجع',
   'studio.notice.redone': 'تمت الإعادة',
   'studio.notice.restored-partly': 'استُعيد؛ عاد جزء تالف فارغًا',

@@ -355,7 +355,7 @@ export const de: Messages = {
   'studio.notice.layer-locked': 'Diese Ebene ist gesperrt',
   'studio.notice.layer-hidden': 'Diese Ebene ist ausgeblendet',
   'studio.notice.no-layer': 'Wähle zuerst eine Ebene',
-  'studio.notice.open-elsewhere': 'Diese Skizze ist in einem anderen Tab offen; hier lässt sie sich nicht sichern',
+  'studio.notice.open-elsewhere': 'Diese Skizze ist in einem anderen Tab offen',
   'studio.notice.undone': 'Rückgängig gemacht',
   'studio.notice.redone': 'Wiederholt',
   'studio.notice.restored-partly': 'Wiederhergestellt; ein beschädigter Teil kam leer zurück',

@@ -351,7 +351,7 @@ export const es: Messages = {
   'studio.notice.layer-locked': 'Esta capa está bloqueada',
   'studio.notice.layer-hidden': 'Esta capa está oculta',
   'studio.notice.no-layer': 'Elige primero una capa',
-  'studio.notice.open-elsewhere': 'Este boceto está abierto en otra pestaña; aquí no se puede guardar',
+  'studio.notice.open-elsewhere': 'Ese boceto está abierto en otra pestaña',
   'studio.notice.undone': 'Deshecho',
   'studio.notice.redone': 'Rehecho',
   'studio.notice.restored-partly': 'Restaurado; una parte dañada volvió vacía',

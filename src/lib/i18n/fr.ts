@@ -351,8 +351,7 @@ export const fr: Messages = {
   'studio.notice.layer-locked': 'Ce calque est verrouillé',
   'studio.notice.layer-hidden': 'Ce calque est masqué',
   'studio.notice.no-layer': 'Choisissez d’abord un calque',
-  'studio.notice.open-elsewhere':
-    'Cette esquisse est ouverte dans un autre onglet ; elle ne peut pas être enregistrée ici',
+  'studio.notice.open-elsewhere': 'Cette esquisse est ouverte dans un autre onglet',
   'studio.notice.undone': 'Annulé',
   'studio.notice.redone': 'Rétabli',
   'studio.notice.restored-partly': 'Restauré ; une partie abîmée est revenue vide',

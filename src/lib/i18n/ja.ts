@@ -342,7 +342,7 @@ export const ja: Messages = {
   'studio.notice.layer-locked': 'このレイヤーはロックされています',
   'studio.notice.layer-hidden': 'このレイヤーは非表示です',
   'studio.notice.no-layer': '先にレイヤーを選んでください',
-  'studio.notice.open-elsewhere': 'このスケッチは別のタブで開いています。ここでは保存できません',
+  'studio.notice.open-elsewhere': 'そのスケッチは別のタブで開いています',
   'studio.notice.undone': '元に戻しました',
   'studio.notice.redone': 'やり直しました',
   'studio.notice.restored-partly': '復元しました。壊れた部分は空白です',

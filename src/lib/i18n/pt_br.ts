@@ -352,7 +352,7 @@ export const ptBR: Messages = {
   'studio.notice.layer-locked': 'Esta camada está bloqueada',
   'studio.notice.layer-hidden': 'Esta camada está oculta',
   'studio.notice.no-layer': 'Escolha primeiro uma camada',
-  'studio.notice.open-elsewhere': 'Este esboço está aberto em outra aba; aqui não pode ser salvo',
+  'studio.notice.open-elsewhere': 'Esse esboço está aberto em outra aba',
   'studio.notice.undone': 'Desfeito',
   'studio.notice.redone': 'Refeito',
   'studio.notice.restored-partly': 'Restaurado; uma parte danificada voltou vazia',

@@ -397,7 +397,7 @@ export const ru: Messages = {
   'studio.notice.layer-locked': 'Этот слой заблокирован',
   'studio.notice.layer-hidden': 'Этот слой скрыт',
   'studio.notice.no-layer': 'Сначала выберите слой',
-  'studio.notice.open-elsewhere': 'Этот набросок открыт в другой вкладке; здесь его нельзя сохранить',
+  'studio.notice.open-elsewhere': 'Этот набросок открыт в другой вкладке',
   'studio.notice.undone': 'Отменено',
   'studio.notice.redone': 'Повторено',
   'studio.notice.restored-partly': 'Восстановлено; повреждённая часть пуста',

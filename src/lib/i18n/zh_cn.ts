@@ -341,7 +341,7 @@ export const zhCN: Messages = {
   'studio.notice.layer-locked': '此图层已锁定',
   'studio.notice.layer-hidden': '此图层已隐藏',
   'studio.notice.no-layer': '请先选择图层',
-  'studio.notice.open-elsewhere': '此草图已在另一个标签页中打开，无法在这里保存',
+  'studio.notice.open-elsewhere': '该草图已在另一个标签页中打开',
   'studio.notice.undone': '已撤销',
   'studio.notice.redone': '已重做',
   'studio.notice.restored-partly': '已恢复；损坏的部分为空白',

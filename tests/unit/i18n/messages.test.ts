@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { ERROR_CODES } from '../../../src/lib/base/error_codes';
+import { errorsEn } from '../../../src/lib/i18n/errors_en';
+import { chooseLocale, LOCALES } from '../../../src/lib/i18n/locales';
+import { en } from '../../../src/lib/i18n/en';
+import { layOver, overlayText, readOverlay } from '../../../src/lib/i18n/overlay';
+import { translate } from '../../../src/lib/i18n/translate';
+
+describe('texts', () => {
+  it('have a title and a remedy for every error code', () => {
+    for (const code of ERROR_CODES) {
+      expect(errorsEn[code].title, code).not.toBe('');
+      expect(errorsEn[code].remedy, code).not.toBe('');
+    }
+  });
+  it('use the plural forms of the language', async () => {
+    const ru = await LOCALES.find(({ id }) => id === 'ru')!.load();
+    const count = (n: number) => translate(ru, 'ru', 'gallery.count', { count: n });
+    expect([count(1), count(3), count(5)]).toEqual(['1 картинка', '3 картинки', '5 картинок']);
+    const ar = await LOCALES.find(({ id }) => id === 'ar')!.load();
+    expect(translate(ar, 'ar', 'gallery.count', { count: 2 })).toBe('صورتان');
+  });
+  it('choose the nearest language', () => {
+    expect(chooseLocale(['pt-PT', 'en']).id).toBe('pt-BR');
+    expect(chooseLocale(['de-AT']).id).toBe('de');
+    expect(chooseLocale(['tlh']).id).toBe('en');
+  });
+});
+
+describe('translation files of web UIs', () => {
+  const overlay = readOverlay('{"Generate": "Los", "Seed": "", "rtl": true, "512": "x", " Steps ": "Schritte"}');
+  it('are laid over texts that match exactly', () => {
+    const { messages, used } = layOver(en, overlay);
+    expect(messages['generate.start']).toBe('Los');
+    expect(messages['params.seed']).toBe('Seed');
+    expect(used).toBeGreaterThan(0);
+    expect(overlay.rtl).toBe(true);
+  });
+  it('leave numbers and text areas alone', () => {
+    expect(overlayText(overlay, '512')).toBe('512');
+    expect(overlayText(overlay, 'Generate', { where: 'text', parent: 'TEXTAREA' })).toBe('Generate');
+  });
+  it.each(['', '[]', 'null', '"text"', '{'])('refuse %j', (json) => {
+    expect(() => readOverlay(json)).toThrowError(expect.objectContaining({ code: 'argument/invalid' }) as Error);
+  });
+});
