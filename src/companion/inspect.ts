@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import type { TensorIndex } from '../lib/formats/tensor_index';
+import { FIT_MEASURES } from '../lib/pipeline/fit';
 import { runCommand, type Command, type Flags } from './command_line';
 import { inspectFiles } from './inspect/report';
 import { reportLines } from './inspect/table';
@@ -13,6 +14,12 @@ const flags = {
   'limit-gb': { kind: 'number', min: 0.1, max: 1024, default: 4, about: 'device memory that the page may use, GiB' },
   'buffer-mb': { kind: 'number', min: 16, max: 65_536, default: 2047, about: 'largest buffer and binding, MiB' },
   tflops: { kind: 'number', min: 0.001, max: 10_000, about: 'speed that the device reaches; adds an estimated time' },
+  assume: {
+    kind: 'choice',
+    choices: ['engine', 'all'],
+    default: 'engine',
+    about: 'fit with what the engine does today, or with tiled decoding and sequential loading as well',
+  },
   json: { kind: 'text', value: 'FILE', about: 'also write the report as JSON' },
 } as const satisfies Flags;
 
@@ -35,6 +42,7 @@ await runCommand(command, async (options, words, signal) => {
     const bufferBytes = options['buffer-mb'] * 2 ** 20;
     const report = inspectFiles(indexes, {
       limits: { maxBufferBytes: bufferBytes, maxBindingBytes: bufferBytes, budgetBytes: options['limit-gb'] * GIB },
+      ...(options.assume === 'all' ? { measures: FIT_MEASURES } : {}),
       ...(options.tflops === undefined ? {} : { measuredFlopsPerSecond: options.tflops * 1e12 }),
     });
     for (const line of reportLines(report)) console.log(line);

@@ -11,7 +11,7 @@ import { optimize } from '../../src/lib/graph/passes/optimize';
 import { syntheticModel } from '../../src/lib/models/synthetic';
 import { trueSizeById, TRUE_SIZES, type TrueSize } from '../../src/lib/models/true_sizes';
 import type { BuiltGraph } from '../../src/lib/models/part';
-import { planFit } from '../../src/lib/pipeline/fit';
+import { FIT_MEASURES, planFit } from '../../src/lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs, USUAL_TUNING } from '../../src/lib/pipeline/fit_stages';
 import { isQuantTypeId, type QuantTypeId } from '../../src/lib/quant/registry';
 import type { BenchResult } from './main';
@@ -136,6 +136,7 @@ function sizeRows(size: TrueSize, type: QuantTypeId, sidePx: number): BenchRow[]
       widthPx: sidePx,
       heightPx: sidePx,
       promptTokens,
+      measures: FIT_MEASURES,
       limits: { ...LIMITS, budgetBytes: gib * GIB },
     });
     const { resident = 0, sequential = 0, streaming = 0 } = plan.peakBytes;

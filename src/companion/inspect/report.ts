@@ -7,7 +7,7 @@ import { assembleModel } from '../../lib/models/assemble';
 import { describeFile, type FileFacts } from '../../lib/models/describe';
 import { detectFile } from '../../lib/models/detect';
 import type { DetectedModel } from '../../lib/models/family';
-import { planFit, type FitLimits, type FitPlan } from '../../lib/pipeline/fit';
+import { planFit, type FitLimits, type FitMeasure, type FitPlan } from '../../lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs } from '../../lib/pipeline/fit_stages';
 
 export interface TypeFacts {
@@ -65,6 +65,8 @@ export interface InspectReport {
 export interface InspectOptions {
   readonly limits: FitLimits;
   readonly measuredFlopsPerSecond?: number;
+  /** Default: what the engine does today. */
+  readonly measures?: readonly FitMeasure[];
   /** Sizes to plan, as parts of the model's own. Default a half, once, twice. */
   readonly factors?: readonly number[];
 }

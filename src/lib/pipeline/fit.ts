@@ -35,11 +35,21 @@ export interface FitRequest {
   readonly cfgScale?: number;
   /** Text tokens where the family does not fix them. Default 128. */
   readonly promptTokens?: number;
+  /** What the verdict may count on. Default: what the engine does today. */
+  readonly measures?: readonly FitMeasure[];
   /** What the device really reaches, from a measurement; needed for `secondsPerPicture`. */
   readonly measuredFlopsPerSecond?: number;
 }
 
 export type FitVerdict = 'fits' | 'fits with tiling and sequential loading' | 'companion' | 'no';
+
+export const FIT_MEASURES = ['split guidance', 'tiled decoding', 'sequential loading'] as const;
+
+/** What can be done when memory is short. */
+export type FitMeasure = (typeof FIT_MEASURES)[number];
+
+/** What the engine does by itself: conditions run one at a time when a batch of them does not fit. */
+const ENGINE_MEASURES: readonly FitMeasure[] = ['split guidance'];
 
 /** How weights are kept: all at once, one stage at a time, or block by block. */
 export type Residency = 'resident' | 'sequential' | 'streaming';
@@ -54,7 +64,7 @@ export interface FitPlan {
   readonly chosen: readonly StagePlan[];
   readonly stages: StageTable;
   /** What the verdict asks of the engine. */
-  readonly measures: readonly ('split guidance' | 'tiled decoding' | 'sequential loading')[];
+  readonly measures: readonly FitMeasure[];
   /** FLOPs of one picture with the chosen variants. */
   readonly flopsPerPicture: number;
   readonly secondsPerPicture?: number;
@@ -150,27 +160,25 @@ export function planFit(model: DetectedModel, request: FitRequest): FitPlan {
   }
 
   const all = combinations(stages);
-  const budget = limits.budgetBytes;
-  const order: readonly Residency[] = ['resident', 'sequential'];
-  const tries = order.flatMap((residency) =>
-    all.map((chosen) => ({ residency, chosen, bytes: TOTALS[residency](chosen) })),
-  );
-  const best = tries.find(({ bytes }) => bytes <= budget);
-  const least = tries.reduce((a, b) => (b.bytes < a.bytes ? b : a));
-  const { residency, chosen, bytes } = best ?? least;
+  const able = request.measures ?? ENGINE_MEASURES;
+  const every = waysToRun(all, stages);
+  const ways = every.filter(({ measures }) => measures.every((measure) => able.includes(measure)));
+  const best = ways.find(({ bytes }) => bytes <= limits.budgetBytes);
+  const hoped = every.find(({ bytes }) => bytes <= limits.budgetBytes);
+  const least = (ways.length > 0 ? ways : every).reduce((a, b) => (b.bytes < a.bytes ? b : a));
+  const { chosen } = best ?? least;
   const flopsPerPicture = flopsOf(chosen, { steps: request.steps ?? model.defaults.steps, guided, batch });
-  const measures = best ? measuresOf(residency, chosen, stages) : [];
   const smallest = (total: Total): number => Math.min(...all.map(total));
   return {
     ...base,
-    ...verdictOf({ fits: best !== undefined, bytes, measures, limits, chosen }),
+    ...verdictOf({ best, least, hoped, limits, refusal: ways.length > 0 ? undefined : firstRefusal(stages) }),
     peakBytes: {
       resident: TOTALS.resident(all[0] ?? []),
       sequential: smallest(TOTALS.sequential),
       streaming: smallest(TOTALS.streaming),
     },
     chosen,
-    measures,
+    measures: best?.measures ?? [],
     flopsPerPicture,
     ...(measuredFlopsPerSecond ? { secondsPerPicture: flopsPerPicture / measuredFlopsPerSecond } : {}),
   };
@@ -183,7 +191,24 @@ const NOTHING = {
   flopsPerPicture: 0,
 } as const;
 
-function measuresOf(residency: Residency, chosen: readonly StagePlan[], stages: StageTable): FitPlan['measures'] {
+interface Way {
+  readonly chosen: readonly StagePlan[];
+  readonly bytes: number;
+  readonly measures: readonly FitMeasure[];
+}
+
+/** Every combination with everything resident, then stage by stage; preferred ones first. */
+function waysToRun(all: readonly (readonly StagePlan[])[], stages: StageTable): Way[] {
+  return (['resident', 'sequential'] as const).flatMap((residency) =>
+    all.map((chosen) => ({
+      chosen,
+      bytes: TOTALS[residency](chosen),
+      measures: measuresOf(residency, chosen, stages),
+    })),
+  );
+}
+
+function measuresOf(residency: Residency, chosen: readonly StagePlan[], stages: StageTable): readonly FitMeasure[] {
   const has = (stage: string, variant: RegExp) => chosen.some((s) => s.stage === stage && variant.test(s.variant));
   return [
     ...(stages.denoiser.length > 1 && has('denoiser', /one condition/) ? (['split guidance'] as const) : []),
@@ -192,26 +217,44 @@ function measuresOf(residency: Residency, chosen: readonly StagePlan[], stages: 
   ];
 }
 
-function verdictOf(found: {
-  fits: boolean;
-  bytes: number;
-  measures: FitPlan['measures'];
-  limits: FitLimits;
-  chosen: readonly StagePlan[];
-}): Pick<FitPlan, 'verdict' | 'reason'> {
-  const { fits, bytes, measures, limits, chosen } = found;
+function needText({ bytes, chosen }: Way, { budgetBytes }: FitLimits): string {
   const top = chosen.reduce<StagePlan | undefined>((a, b) => (a && a.peakBytes >= b.peakBytes ? a : b), undefined);
   const where = top
     ? `, most in the ${top.stage} (weights ${mib(top.weightsBytes)}, intermediates ${mib(top.arenaBytes)})`
     : '';
-  const numbers = `${mib(bytes)} of ${mib(limits.budgetBytes)}${where}`;
-  if (fits) {
+  return `${mib(bytes)} of ${mib(budgetBytes)}${where}`;
+}
+
+function firstRefusal({ denoiser, decoder }: StageTable): AppError | undefined {
+  const refused = [...denoiser, ...decoder].find((result) => !isPlanned(result));
+  return refused && !isPlanned(refused) ? refused.refusal : undefined;
+}
+
+function verdictOf(found: {
+  /** The first way that fits and may be used. */
+  readonly best: Way | undefined;
+  /** The way with the fewest bytes among those that may be used. */
+  readonly least: Way;
+  /** The first way that would fit with every measure. */
+  readonly hoped: Way | undefined;
+  readonly limits: FitLimits;
+  /** Set when no way may be used at all: what the device's limits refuse. */
+  readonly refusal: AppError | undefined;
+}): Pick<FitPlan, 'verdict' | 'reason'> {
+  const { best, least, hoped, limits, refusal } = found;
+  if (best) {
+    const { measures } = best;
     const eased = measures.some((measure) => measure !== 'split guidance');
-    return eased
-      ? { verdict: 'fits with tiling and sequential loading', reason: `Needs ${numbers}, with ${measures.join(', ')}.` }
-      : { verdict: 'fits', reason: `Needs ${numbers}${measures.length > 0 ? `, with ${measures.join(', ')}` : ''}.` };
+    const using = measures.length > 0 ? `, with ${measures.join(', ')}` : '';
+    return {
+      verdict: eased ? 'fits with tiling and sequential loading' : 'fits',
+      reason: `Needs ${needText(best, limits)}${using}.`,
+    };
   }
   const { companionBytes = Infinity } = limits;
-  const verdict = bytes <= companionBytes ? 'companion' : 'no';
-  return { verdict, reason: `Needs at least ${numbers}, with every measure.` };
+  const remedy = hoped ? ` It would need ${mib(hoped.bytes)} with ${hoped.measures.join(', ')}.` : '';
+  return {
+    verdict: least.bytes <= companionBytes ? 'companion' : 'no',
+    reason: `${refusal?.message ?? `Needs at least ${needText(least, limits)}.`}${remedy}`,
+  };
 }

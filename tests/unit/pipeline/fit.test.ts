@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { syntheticModel } from '../../../src/lib/models/synthetic';
 import { trueSizeById, type TrueSizeId } from '../../../src/lib/models/true_sizes';
-import { planFit, undecodableTypes, type FitLimits, type FitPlan } from '../../../src/lib/pipeline/fit';
+import { FIT_MEASURES, planFit, undecodableTypes, type FitLimits, type FitPlan } from '../../../src/lib/pipeline/fit';
 import { isPlanned, type StagePlan } from '../../../src/lib/pipeline/fit_stages';
 
 const GIB = 2 ** 30;
@@ -58,7 +58,10 @@ describe('planFit', () => {
   it('less memory: first measures, then the companion, at last no', () => {
     const { peakBytes } = roomy;
     const verdict = (budgetBytes: number, companionBytes?: number) =>
-      planFit(sd15, { limits: limits(0, { budgetBytes, ...(companionBytes ? { companionBytes } : {}) }) });
+      planFit(sd15, {
+        measures: FIT_MEASURES,
+        limits: limits(0, { budgetBytes, ...(companionBytes ? { companionBytes } : {}) }),
+      });
     expect(verdict(peakBytes.resident ?? 0).verdict).toBe('fits');
     const eased = verdict(peakBytes.sequential ?? 0);
     expect(eased.verdict).toBe('fits with tiling and sequential loading');
@@ -70,6 +73,7 @@ describe('planFit', () => {
 
   it('a tensor above the binding limit is decoded in tiles', () => {
     const plan = planFit(sd15, {
+      measures: FIT_MEASURES,
       limits: limits(16, { maxBindingBytes: 256 * 2 ** 20 }),
       widthPx: 1024,
       heightPx: 1024,
@@ -78,6 +82,20 @@ describe('planFit', () => {
     // The feed-forward of both conditions together is too large as well.
     expect(plan.measures).toEqual(['split guidance', 'tiled decoding']);
     expect(plan.verdict).toBe('fits with tiling and sequential loading');
+  });
+
+  it('without tiles the same device refuses, with its limit in the reason', () => {
+    const tight = limits(16, { maxBindingBytes: 256 * 2 ** 20 });
+    const plan = planFit(sd15, { limits: tight, widthPx: 1024, heightPx: 1024 });
+    expect(plan.verdict).toBe('companion');
+    expect(plan.reason).toMatch(/binding limit.*with split guidance, tiled decoding\.$/);
+  });
+
+  it('counts only on what the engine does, and says what would help', () => {
+    const plan = planFit(sd15, { limits: limits(0, { budgetBytes: roomy.peakBytes.sequential ?? 0 }) });
+    expect(plan.verdict).toBe('companion');
+    expect(plan.measures).toEqual([]);
+    expect(plan.reason).toMatch(/It would need \d+ MiB with .*sequential loading\./);
   });
 
   it('a device that can bind no tile leaves it to the companion', () => {
