@@ -98,7 +98,9 @@ export class GenerationState {
         return;
       }
       // Said once: a hook may fail at every step.
-      if (event.kind === 'notice') this.notices = [...new Set([...this.notices, event.message])];
+      if (event.kind === 'notice' && !this.notices.includes(event.message)) {
+        this.notices = [...this.notices, event.message];
+      }
       if (event.kind === 'image') made.push(this.#keep(event.image, jobId, parameters));
       this.progress = { ...before, event };
     };
