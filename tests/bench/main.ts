@@ -15,6 +15,8 @@ interface BenchModule {
 
 const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<BenchModule> }>> = {
   e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
+  text: { about: 'prompts, infotexts, sampler arithmetic', load: () => import('./text') },
+  canvas: { about: 'pen to ink on the built page: at rest, live, while generating', load: () => import('./canvas') },
   kernels: {
     about: 'WGSL kernels against onnxruntime-web on WebGPU; --software, --node',
     load: () => import('./kernels'),
