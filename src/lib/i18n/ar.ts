@@ -84,6 +84,8 @@ export const ar: Messages = {
   'common.delete': 'حذف',
   'common.add': 'إضافة',
   'common.skip': 'إلى المحتوى',
+  'init.title': 'الصورة الأولى',
+  'init.remove': 'إزالة الصورة الأولى',
   'palette.title': 'الأوامر',
   'palette.hint': 'اكتب ما تريد فعله',
   'palette.none': 'لا أمر بهذا الاسم',

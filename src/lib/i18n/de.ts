@@ -84,6 +84,8 @@ export const de: Messages = {
   'common.delete': 'Löschen',
   'common.add': 'Hinzufügen',
   'common.skip': 'Zum Inhalt springen',
+  'init.title': 'Ausgangsbild',
+  'init.remove': 'Ausgangsbild entfernen',
   'palette.title': 'Befehle',
   'palette.hint': 'Schreib, was du tun willst',
   'palette.none': 'Kein Befehl dieses Namens',

@@ -85,6 +85,8 @@ export const en = {
   'common.delete': 'Delete',
   'common.add': 'Add',
   'common.skip': 'Skip to the content',
+  'init.title': 'Starting picture',
+  'init.remove': 'Remove the starting picture',
   'palette.title': 'Commands',
   'palette.hint': 'Type what you want to do',
   'palette.none': 'No command of that name',

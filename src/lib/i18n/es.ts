@@ -84,6 +84,8 @@ export const es: Messages = {
   'common.delete': 'Borrar',
   'common.add': 'Añadir',
   'common.skip': 'Ir al contenido',
+  'init.title': 'Imagen de partida',
+  'init.remove': 'Quitar la imagen de partida',
   'palette.title': 'Órdenes',
   'palette.hint': 'Escribe lo que quieres hacer',
   'palette.none': 'No hay ninguna orden con ese nombre',

@@ -84,6 +84,8 @@ export const fr: Messages = {
   'common.delete': 'Supprimer',
   'common.add': 'Ajouter',
   'common.skip': 'Aller au contenu',
+  'init.title': 'Image de départ',
+  'init.remove': 'Retirer l’image de départ',
   'palette.title': 'Commandes',
   'palette.hint': 'Écrivez ce que vous voulez faire',
   'palette.none': 'Aucune commande de ce nom',

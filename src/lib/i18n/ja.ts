@@ -84,6 +84,8 @@ export const ja: Messages = {
   'common.delete': '削除',
   'common.add': '追加',
   'common.skip': '本文へ移動',
+  'init.title': '元の画像',
+  'init.remove': '元の画像を外す',
   'palette.title': 'コマンド',
   'palette.hint': 'したいことを入力',
   'palette.none': 'その名前のコマンドはありません',

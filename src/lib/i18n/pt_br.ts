@@ -84,6 +84,8 @@ export const ptBR: Messages = {
   'common.delete': 'Excluir',
   'common.add': 'Adicionar',
   'common.skip': 'Ir para o conteúdo',
+  'init.title': 'Imagem inicial',
+  'init.remove': 'Remover a imagem inicial',
   'palette.title': 'Comandos',
   'palette.hint': 'Escreva o que quer fazer',
   'palette.none': 'Nenhum comando com esse nome',

@@ -84,6 +84,8 @@ export const ru: Messages = {
   'common.delete': 'Удалить',
   'common.add': 'Добавить',
   'common.skip': 'К содержимому',
+  'init.title': 'Исходная картинка',
+  'init.remove': 'Убрать исходную картинку',
   'palette.title': 'Команды',
   'palette.hint': 'Напишите, что хотите сделать',
   'palette.none': 'Такой команды нет',

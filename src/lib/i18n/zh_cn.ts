@@ -84,6 +84,8 @@ export const zhCN: Messages = {
   'common.delete': '删除',
   'common.add': '添加',
   'common.skip': '跳到内容',
+  'init.title': '起始图片',
+  'init.remove': '移除起始图片',
   'palette.title': '命令',
   'palette.hint': '输入你想做的事',
   'palette.none': '没有这个命令',

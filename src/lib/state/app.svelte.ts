@@ -10,7 +10,6 @@ import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GalleryState } from './gallery.svelte';
 import { GenerationState } from './generation.svelte';
-import { Handover } from './handover.svelte';
 import { I18n } from './i18n.svelte';
 import { ImportPicture, sourceOf } from './import_picture.svelte';
 import { LiveState } from './live.svelte';
@@ -27,7 +26,6 @@ export class AppState {
   readonly updates = new Updates();
   readonly toasts = new Toasts();
   readonly commands = new Commands();
-  readonly handover = new Handover();
   readonly background = new Background();
   readonly owner = new EngineOwner(
     () => void this.#startEngine(),

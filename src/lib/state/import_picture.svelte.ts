@@ -4,6 +4,7 @@ import { readPicture } from '../infotext/picture';
 import { readParameters } from '../infotext/parameter_fields';
 import type { GenerationParameters } from '../infotext/parameters';
 import type { ModelSource } from '../rpc/engine';
+import { decodePixels } from './decode_pixels';
 import type { EngineState } from './engine.svelte';
 import type { GenerationState } from './generation.svelte';
 import type { KnownModel, ReadSettings } from './settings_from_parameters';
@@ -50,7 +51,7 @@ export class ImportPicture {
         );
       }
       const bytes = new Uint8Array(await file.arrayBuffer());
-      const reading = await readPicture(bytes, { name: file.name, pixels: () => decodePixels(file) });
+      const reading = await readPicture(bytes, { name: file.name, pixels: () => stealthPixels(file) });
       if (!reading.parameters) {
         throw new AppError(
           'image/invalid',
@@ -103,15 +104,8 @@ export function sourceOf(model: Pick<KnownModel, 'id' | 'builtin'>): ModelSource
   return model.builtin ? { kind: 'builtin', id: model.id } : { kind: 'stored', id: model.id };
 }
 
-async function decodePixels(file: File) {
-  const bitmap = await createImageBitmap(file, { premultiplyAlpha: 'none', colorSpaceConversion: 'none' }).catch(
-    () => undefined,
-  );
-  if (!bitmap) return undefined;
-  const { width, height } = bitmap;
-  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-  context?.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  const data = context?.getImageData(0, 0, width, height).data;
-  return data && { widthPx: width, heightPx: height, data };
+/** The reader's own field names. */
+async function stealthPixels(file: File) {
+  const image = await decodePixels(file);
+  return image && { widthPx: image.widthPx, heightPx: image.heightPx, data: image.rgba };
 }
