@@ -1,6 +1,6 @@
 /**
  * Ink as the artist feels it: recorded strokes replayed as pen events in real time on the built app; from each event's
- * own time stamp to its pixels handed to the browser. Once with the engine at rest, once while it generates.
+ * own time stamp to its pixels handed to the browser: with the engine at rest, with live painting, while it generates.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -172,6 +172,11 @@ export async function bench(): Promise<BenchResult> {
     if (warmUp) await replay(cdp, warmUp, box);
 
     const rest = await measure(page, cdp, traces, box);
+    const live = page.getByRole('switch', { name: 'Live' });
+    await live.click();
+    await page.locator('.live-picture').waitFor({ timeout: 120_000 });
+    const painting = await measure(page, cdp, traces, box);
+    await live.click();
     await page.getByRole('button', { name: 'Parameters' }).click();
     await page.locator('#steps').fill(String(BUSY_STEPS));
     await page.locator('#steps').press('Tab');
@@ -186,7 +191,11 @@ export async function bench(): Promise<BenchResult> {
     await page.getByRole('button', { name: 'Stop' }).click();
     return {
       browser: `Chromium ${browser.version()}`,
-      rows: [...rowsOf('engine at rest', rest, undefined), ...rowsOf('while generating', busy, rest)],
+      rows: [
+        ...rowsOf('engine at rest', rest, undefined),
+        ...rowsOf('live painting', painting, rest),
+        ...rowsOf('while generating', busy, rest),
+      ],
     };
   } finally {
     await browser.close();

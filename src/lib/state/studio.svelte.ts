@@ -88,6 +88,8 @@ export class StudioState {
   drawing = false;
   readonly #store: DocumentStore;
   readonly #settings: SettingsStore;
+  // Told many times a second; nothing on the page depends on who listens.
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity
   readonly #listeners = new Set<CanvasListener>();
   #flat: FlatPicture | undefined;
   #committed = 0;
