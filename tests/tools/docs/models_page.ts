@@ -53,7 +53,6 @@ function sizeRow({ label, part, parameters, cost }: Component): string[] {
     `${(parameters / 1e6).toFixed(1)} M`,
     (cost.flops / 1e12).toFixed(3),
     (cost.weightsBytes / GIB).toFixed(2),
-    `${[...cost.byOp.values()].reduce((sum, { count }) => sum + count, 0)}`,
   ];
 }
 
@@ -92,7 +91,7 @@ ${table(
 Without weights, from the configuration alone: parameters that a picture uses, operations of one evaluation at the
 model's own size (a multiply-add is two; one condition, 256 text tokens where the family leaves it open), weights in f16.
 
-${table(['Model', 'Part', 'Parameters', 'TFLOP', 'f16 GiB', 'Operators'], components.map(sizeRow))}
+${table(['Model', 'Part', 'Parameters', 'TFLOP', 'f16 GiB'], components.map(sizeRow))}
 
 ## Which backend has every operator of a part
 
