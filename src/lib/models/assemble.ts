@@ -84,13 +84,17 @@ function latentOf(
   };
 }
 
+/** What caller, metadata or marker tensors say. */
+function namedPrediction(file: DetectedFile | undefined, hints: HintTable): 'eps' | 'v' | undefined {
+  const marked = file?.index.tensors.has('v_pred') ? 'v' : undefined;
+  return hints.denoiser?.prediction ?? file?.declared.prediction ?? marked;
+}
+
 function predictionOf(family: ModelFamily, file: DetectedFile | undefined, hints: HintTable): Prediction {
   const { prediction } = family;
   if (prediction.kind === 'flow') return prediction;
-  const named = hints.denoiser?.prediction ?? file?.declared.prediction;
-  const marked = file?.index.tensors.has('v_pred') ? 'v' : undefined;
   const zeroTerminalSnr = file?.index.tensors.has('ztsnr') ?? false;
-  return { ...prediction, kind: named ?? marked ?? prediction.kind, zeroTerminalSnr };
+  return { ...prediction, kind: namedPrediction(file, hints) ?? prediction.kind, zeroTerminalSnr };
 }
 
 /** Joins detected files. The first denoiser wins; later autoencoders and encoders win over those of the denoiser's file. */
@@ -141,6 +145,7 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
     ...(full && tiny ? { previewVae: tiny } : {}),
     latent: latentOf(family, denoiser, vae, files),
     prediction: adjusted?.prediction ?? predictionOf(family, base, hints),
+    predictionDeclared: namedPrediction(base, hints) !== undefined,
     defaults: {
       ...family.defaults,
       ...adjusted?.defaults,

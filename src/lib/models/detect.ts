@@ -111,7 +111,7 @@ function adapterFamily({ config, role }: ModelPart): FamilyId | undefined {
 }
 
 /** Family of a U-Net by its conditions. Widths of published models first, then structure for small ones. */
-export function unetFamilyId(config: UNetConfig, view: TensorView): FamilyId | undefined {
+function unetFamilyId(config: UNetConfig, view: TensorView): FamilyId | undefined {
   const { contextWidth, vectorWidth, linearProjection } = config;
   if (contextWidth === 0) return undefined;
   if (vectorWidth > 0) {

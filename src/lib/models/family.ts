@@ -239,6 +239,8 @@ export interface DetectedModel {
   readonly previewVae?: ModelPart;
   readonly latent: LatentFormat;
   readonly prediction: Prediction;
+  /** The file or the caller named the kind of prediction; else it is the family's usual one, see `settlePrediction`. */
+  readonly predictionDeclared: boolean;
   readonly defaults: GenerationDefaults;
   /** Inputs that this denoiser takes beyond x, timestep and context. */
   readonly inputs: readonly ExtraInput[];

@@ -54,8 +54,3 @@ export function mapWeights(layers: Iterable<LayerNames>, view: TensorView, layou
   }
   return weights;
 }
-
-/** A layer that has the same name in every layout. */
-export function sameName(canonical: string): LayerNames {
-  return { canonical, places: {} };
-}

@@ -8,7 +8,7 @@ import { buildT5, type T5Config } from './t5/t5';
 import type { BuiltGraph, ModelPart, TextEncoderId } from './part';
 
 /** The encoder part and its slot in the family. @throws AppError 'model/missing-part' */
-export function encoderOf(model: DetectedModel, id: TextEncoderId): { part: ModelPart; slot: TextEncoderSlot } {
+function encoderOf(model: DetectedModel, id: TextEncoderId): { part: ModelPart; slot: TextEncoderSlot } {
   const part = model.textEncoders.get(id);
   const slot = model.family.encoders.find((s) => s.id === id);
   if (part && slot) return { part, slot };

@@ -73,7 +73,11 @@ export class GoldenStore {
     const tensors = new Map<string, HostTensor>();
     const index = await this.index(`${name}/${golden.tensors}`);
     for (const [key, stored] of index.tensors) tensors.set(key, await loadTensor(stored));
-    const files = Object.keys(golden.weights ?? {}).sort();
+    const files: string[] = [];
+    // A selection of the golden folder may leave files out.
+    for (const file of Object.keys(golden.weights ?? {}).sort()) {
+      if (await this.#read(`${name}/${file}`)) files.push(file);
+    }
     const notes = (golden.notes ?? []).join(' ');
     const base = notes.match(/\.\.\/[\w-]+\/[\w.-]+\.(?:safetensors|gguf)/g) ?? [];
     const config = await this.config(`${name}/config.json`);

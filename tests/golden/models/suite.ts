@@ -215,7 +215,7 @@ function judge(job: Job, outputs: Readonly<Record<string, HostTensor>>, toleranc
 const unit = (t: HostTensor): HostTensor => ({ shape: t.shape, data: Float32Array.from(t.data, (x) => x / 2 + 0.5) });
 
 /** Golden short names → the tap names of our graphs. */
-export function tapNames(golden: string): string[] {
+function tapNames(golden: string): string[] {
   const [name = '', output] = golden.split('#');
   const long = name
     .replace(/^layer(s)?\.?(\d+)/, 'text_model.encoder.layers.$2')

@@ -17,7 +17,7 @@ import { unet } from '../../../src/lib/models/unet/network';
 import { asFile, wantedWeights } from './synthetic';
 
 /** U-Net of two residual blocks a level. */
-export function unetConfig(options: {
+function unetConfig(options: {
   base: number;
   multiply: readonly number[];
   depths: readonly number[];

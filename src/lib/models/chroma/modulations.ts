@@ -1,9 +1,9 @@
 /** Chroma's modulations: one small network computes all of them from time and index. Source: lodestone-rock/flow; diffusers `transformer_chroma.py`. */
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
-import { triples, type Modulation } from '../dit/blocks';
+import { oneModulation, twoModulations } from '../dit/blocks';
 import type { Flux1Config } from '../flux1/config';
-import type { Modulations, StreamModulation } from '../flux1/network';
+import type { Modulations } from '../flux1/network';
 
 /** torch's default eps of RMSNorm: the machine epsilon of f32. */
 const EPS = 2 ** -23;
@@ -50,14 +50,13 @@ export function approximatedModulations(g: GraphBuilder, config: Flux1Config, ti
   const { singleBlocks, doubleBlocks } = config;
   const count = 3 * singleBlocks + 12 * doubleBlocks + 2;
   const vectors = allVectors(g, config, timestep, count);
-  const take = (start: number, length: number) => Array.from({ length }, (_, i) => g.slice(vectors, 1, start + i, 1));
+  const one = (index: number) => g.slice(vectors, 1, index, 1);
+  const take = (start: number, length: number) => Array.from({ length }, (_, i) => one(start + i));
   const images = 3 * singleBlocks;
   const texts = images + 6 * doubleBlocks;
-  const [shift, scale] = take(count - 2, 2);
-  const stream = (start: number): StreamModulation => triples(take(start, 6)) as unknown as StreamModulation;
   return {
-    double: (i) => ({ image: stream(images + 6 * i), text: stream(texts + 6 * i) }),
-    single: (i) => triples(take(3 * i, 3))[0] as Modulation,
-    final: { shift: shift as Value, scale: scale as Value },
+    double: (i) => ({ image: twoModulations(take(images + 6 * i, 6)), text: twoModulations(take(texts + 6 * i, 6)) }),
+    single: (i) => oneModulation(take(3 * i, 3)),
+    final: { shift: one(count - 2), scale: one(count - 1) },
   };
 }

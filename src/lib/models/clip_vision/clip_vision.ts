@@ -22,7 +22,7 @@ const EPS = 1e-5;
 const ROOT = 'vision_model';
 
 /** Every layer, transformers' names. `pre_layrnorm` is spelled so in the files. */
-export function* clipVisionLayers({ layers }: Pick<ClipVisionConfig, 'layers'>): Generator<LayerNames> {
+function* clipVisionLayers({ layers }: Pick<ClipVisionConfig, 'layers'>): Generator<LayerNames> {
   const same = (canonical: string): LayerNames => ({ canonical, places: {} });
   const className = `${ROOT}.embeddings.class_embedding`;
   yield { canonical: className, places: { transformers: { layer: className, weight: className } } };

@@ -21,7 +21,7 @@ export interface ControlNetConfig {
 const HINT = 'controlnet_cond_embedding';
 
 /** Every layer: the encoder half of a U-Net, the hint network, one 1x1 convolution per output. */
-export function* controlNetLayers({ unet, hintBlocks }: ControlNetConfig): Generator<LayerNames> {
+function* controlNetLayers({ unet, hintBlocks }: ControlNetConfig): Generator<LayerNames> {
   const pair = (canonical: string, original: string): LayerNames => ({
     canonical,
     places: { original: { layer: original } },

@@ -1,4 +1,5 @@
 /** Parts that diffusion transformers share. Source: Peebles & Xie 2023; Esser et al. 2024; black-forest-labs/flux. */
+import { AppError } from '../../base/errors';
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import { DIT_LAYER_NORM_EPS, DIT_QK_NORM_EPS } from '../norm_eps';
@@ -36,6 +37,18 @@ export function triples(values: readonly Value[]): Modulation[] {
     if (shift && scale && gate) found.push({ shift, scale, gate });
   }
   return found;
+}
+
+/** One (shift, scale, gate). */
+export function oneModulation(values: readonly Value[]): Modulation {
+  const [only] = triples(values);
+  if (only) return only;
+  throw new AppError('internal/unexpected', `modulation: needs shift, scale and gate, got ${values.length} values.`);
+}
+
+/** Two (shift, scale, gate): attention, feed-forward. */
+export function twoModulations(values: readonly Value[]): readonly [Modulation, Modulation] {
+  return [oneModulation(values.slice(0, 3)), oneModulation(values.slice(3, 6))];
 }
 
 /** LayerNorm without weights, then scale and shift. */

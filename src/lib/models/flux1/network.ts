@@ -8,14 +8,15 @@ import {
   jointAttention,
   modulatedNorm,
   projectQkv,
-  triples,
+  oneModulation,
+  twoModulations,
   type Modulation,
 } from '../dit/blocks';
 import { gridPositions, ropeTables, type RopeTables } from '../dit/rope_table';
 import type { Flux1Config } from './config';
 
 /** Two modulations (attention, feed-forward) of one stream. */
-export type StreamModulation = readonly [Modulation, Modulation];
+type StreamModulation = readonly [Modulation, Modulation];
 
 /** Where the modulations of each block come from: layers of their own (FLUX.1) or one network (Chroma). */
 export interface Modulations {
@@ -87,17 +88,15 @@ function singleBlock(g: GraphBuilder, x: Value, modulation: Modulation, config: 
 /** Modulations from a layer in each block, as FLUX.1 has them. `vector` is the activated conditioning vector. */
 export function layeredModulations(g: GraphBuilder, config: Flux1Config, vector: Value): Modulations {
   const { width } = config;
-  const of = (name: string, count: number) => triples(chunks(g, g.linear(vector, name, { out: count * width }), count));
-  const stream = (name: string): StreamModulation => of(name, 6) as unknown as StreamModulation;
-  const [shift] = chunks(g, g.linear(vector, 'norm_out.shift', { out: width }), 1);
-  const [scale] = chunks(g, g.linear(vector, 'norm_out.scale', { out: width }), 1);
+  const of = (name: string, count: number) => chunks(g, g.linear(vector, name, { out: count * width }), count);
+  const final = (name: string) => g.reshape(g.linear(vector, name, { out: width }), [vector.shape[0] ?? 1, 1, width]);
   return {
     double: (i) => ({
-      image: stream(`transformer_blocks.${i}.norm1.linear`),
-      text: stream(`transformer_blocks.${i}.norm1_context.linear`),
+      image: twoModulations(of(`transformer_blocks.${i}.norm1.linear`, 6)),
+      text: twoModulations(of(`transformer_blocks.${i}.norm1_context.linear`, 6)),
     }),
-    single: (i) => of(`single_transformer_blocks.${i}.norm.linear`, 3)[0] as Modulation,
-    final: { shift: shift as Value, scale: scale as Value },
+    single: (i) => oneModulation(of(`single_transformer_blocks.${i}.norm.linear`, 3)),
+    final: { shift: final('norm_out.shift'), scale: final('norm_out.scale') },
   };
 }
 

@@ -78,7 +78,7 @@ function singleBlock(g: GraphBuilder, x: Value, modulation: Modulation, config: 
 }
 
 /** The transformer; text tokens first, at (0, 0, 0, i); image tokens at (0, row, column, 0). */
-export function flux2(
+function flux2(
   g: GraphBuilder,
   config: Flux2Config,
   inputs: { tokens: Value; context: Value; timestep: Value; guidance?: Value; height: number; width: number },

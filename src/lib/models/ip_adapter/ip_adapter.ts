@@ -51,7 +51,7 @@ export function findIpAdapter(view: TensorView, file: string): ModelPart<IpAdapt
 }
 
 /** Cross-attentions of a U-Net in the order that adapters number them: down levels, up levels, middle block. */
-export function crossAttentions({ down, mid, up }: Pick<UNetConfig, 'down' | 'mid' | 'up'>): string[] {
+function crossAttentions({ down, mid, up }: Pick<UNetConfig, 'down' | 'mid' | 'up'>): string[] {
   const names: string[] = [];
   const add = (attention: string, depth: number) => {
     for (let b = 0; b < depth; b += 1) names.push(`${attention}.transformer_blocks.${b}.attn2`);

@@ -38,7 +38,7 @@ export function tucker(
   return multiply(transpose(a, rank, out), half, out, rank, inner * taps);
 }
 
-export function transpose(a: Float32Array, rows: number, columns: number): Float32Array {
+function transpose(a: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(a.length);
   for (let r = 0; r < rows; r += 1) for (let c = 0; c < columns; c += 1) out[c * rows + r] = a[r * columns + c] ?? 0;
   return out;

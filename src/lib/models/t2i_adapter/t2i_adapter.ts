@@ -19,7 +19,7 @@ export interface T2iAdapterConfig {
 const BLOCKS_PER_LEVEL = 2;
 
 /** Every layer: canonical (diffusers) ↔ original (flat index). */
-export function* t2iLayers({ levels, blocksPerLevel }: T2iAdapterConfig): Generator<LayerNames> {
+function* t2iLayers({ levels, blocksPerLevel }: T2iAdapterConfig): Generator<LayerNames> {
   const pair = (canonical: string, original: string): LayerNames => ({
     canonical,
     places: { original: { layer: original } },

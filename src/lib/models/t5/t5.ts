@@ -88,7 +88,7 @@ export function findT5(view: TensorView, file: string): ModelPart<T5Config> | un
 }
 
 /** Bucket of a relative position, both directions. Source: Raffel et al. 2020, section 2.1; transformers `_relative_position_bucket`. */
-export function t5Bucket(relative: number, buckets: number, maxDistance: number): number {
+function t5Bucket(relative: number, buckets: number, maxDistance: number): number {
   const half = buckets / 2;
   const side = relative > 0 ? half : 0;
   const distance = Math.abs(relative);

@@ -52,7 +52,7 @@ function block(g: GraphBuilder, input: Value, { out, branch }: Extract<TinyEntry
 }
 
 /** Model-side latent [N, C, h, w] → pixels 0..1 (not clamped). A convolution without bias follows each enlargement. */
-export function tinyDecoder(top: GraphBuilder, entries: readonly TinyEntry[], latent: Value): Value {
+function tinyDecoder(top: GraphBuilder, entries: readonly TinyEntry[], latent: Value): Value {
   const g = top.at('decoder');
   let h = g.unary(latent, { kind: 'affine', scale: 1 / 3, offset: 0 });
   h = g.unary(g.activation(h, 'tanh'), { kind: 'affine', scale: 3, offset: 0 });
@@ -70,7 +70,7 @@ export function tinyDecoder(top: GraphBuilder, entries: readonly TinyEntry[], la
 }
 
 /** Pixels 0..1 [N, 3, H, W] → model-side latent. Convolutions without bias halve the size. */
-export function tinyEncoder(top: GraphBuilder, entries: readonly TinyEntry[], pixels: Value): Value {
+function tinyEncoder(top: GraphBuilder, entries: readonly TinyEntry[], pixels: Value): Value {
   const g = top.at('encoder');
   let h = pixels;
   for (const entry of entries) {

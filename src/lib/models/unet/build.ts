@@ -43,7 +43,7 @@ export function unetInputs(config: UNetConfig): ExtraInput[] {
 }
 
 /** Shape of each skip connection, then of the middle block's output: what residuals must have. */
-export function residualShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
+function residualShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
   let { height, width } = spec;
   const shapes: [number, number, number, number][] = [[spec.batch, config.stemChannels, height, width]];
   let channels = config.stemChannels;
@@ -62,7 +62,7 @@ export function residualShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'bat
 }
 
 /** Output shape of each encoder level's last block: what T2I-Adapter features must have. */
-export function featureShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
+function featureShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
   let { height, width } = spec;
   return config.down.map((level) => {
     const shape: [number, number, number, number] = [spec.batch, level.blocks.at(-1)?.channels ?? 0, height, width];

@@ -44,7 +44,7 @@ export interface UNetConfig {
 }
 
 /** Heads per U-Net level. SD1 has 8 at every level; SD2 and SDXL have heads 64 wide. */
-export function unetHeads(
+function unetHeads(
   levelChannels: readonly number[],
   hints: ConfigHints | undefined,
   rule: { count: number } | { width: number },

@@ -23,7 +23,7 @@ export interface ZImageConfig {
 type ZLayout = 'original' | 'diffusers';
 
 /** Blocks of a part, in file order. */
-export const Z_PARTS = ['noise_refiner', 'context_refiner', 'layers'] as const;
+const Z_PARTS = ['noise_refiner', 'context_refiner', 'layers'] as const;
 
 function layoutOf(view: TensorView): ZLayout | undefined {
   const base = view.has('cap_embedder.1.weight') && view.has('cap_pad_token') && view.has('x_pad_token');

@@ -104,7 +104,7 @@ export function toPacked(part: ModelPart, image: HostTensor): HostTensor {
 }
 
 /** One call: velocity for a latent image. */
-export async function velocity(
+async function velocity(
   run: CaseRun,
   part: ModelPart,
   x: HostTensor,

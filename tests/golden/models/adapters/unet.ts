@@ -5,7 +5,7 @@ import type { UNetConfig } from '../../../../src/lib/models/unet/config';
 import { f32, findPart, perRow, type Adapter, type CaseRun } from '../adapter';
 
 /** Joins images along the channels. */
-export function joinChannels(images: readonly HostTensor[]): HostTensor {
+function joinChannels(images: readonly HostTensor[]): HostTensor {
   const [n = 0, , h = 0, w = 0] = images[0]?.shape ?? [];
   const channels = images.reduce((sum, image) => sum + (image.shape[1] ?? 0), 0);
   const data: number[] = [];

@@ -7,7 +7,7 @@ import type { TinyVaeConfig } from '../../../../src/lib/models/tiny_vae/config';
 import { findPart, scaled, type Adapter, type CaseRun } from '../adapter';
 
 /** Scale and shift of the family's latents, from the golden configuration. */
-export function latentNumbers(run: CaseRun): { scale: number; shift: number } {
+function latentNumbers(run: CaseRun): { scale: number; shift: number } {
   const vae = run.family.config['vae'] as { scaling_factor?: number; shift_factor?: number } | undefined;
   return { scale: vae?.scaling_factor ?? 1, shift: vae?.shift_factor ?? 0 };
 }
