@@ -65,6 +65,8 @@ export class LiveState {
     this.#engine = engine;
     this.#generation = generation;
     this.#studio = studio;
+    // Not at the next poll: every step computed under the pen is felt on a small processor.
+    studio.onPen = () => this.#wake(performance.now());
   }
 
   start(): void {
@@ -194,7 +196,7 @@ export class LiveState {
     const input = this.#input();
     this.#send({ type: 'tick', t, input, penDown: this.#studio.drawing });
     if (this.#studio.drawing && this.phase !== 'thinking') this.phase = 'drawing';
-    else if (this.phase === 'drawing' && !this.#schedule.job) this.phase = 'shown';
+    else if (this.phase === 'drawing' && !this.#schedule.job) this.phase = this.shown ? 'shown' : 'waiting';
   }
 
   #send(event: LiveEvent): void {

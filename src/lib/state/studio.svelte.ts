@@ -86,6 +86,8 @@ export class StudioState {
 
   /** Not reactive: read by live painting's poll. */
   drawing = false;
+  /** Told when the pen goes down or up, before its ink is painted; must return at once. */
+  onPen: (() => void) | undefined;
   readonly #store: DocumentStore;
   readonly #settings: SettingsStore;
   // Told many times a second; nothing on the page depends on who listens.
@@ -256,7 +258,10 @@ export class StudioState {
   }
 
   #follow(update: EngineUpdate): void {
-    this.drawing = update.strokeActive;
+    if (this.drawing !== update.strokeActive) {
+      this.drawing = update.strokeActive;
+      this.onPen?.();
+    }
     if (this.outline !== update.outline && (update.outline || !update.strokeActive)) this.outline = update.outline;
     if (update.picked) {
       const { colour, at, final } = update.picked;
