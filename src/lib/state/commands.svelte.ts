@@ -1,4 +1,5 @@
 /** What the command palette offers, and how typing finds it. */
+/* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 
 export interface Command {
   readonly id: string;

@@ -1,4 +1,5 @@
 /** Every picture the user ever made here: kept, searched, starred, exported, deleted with a way back. */
+/* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 import { zip, type AsyncZippable } from 'fflate';
 import { SvelteSet } from 'svelte/reactivity';
 import { toPlainError, type PlainError } from '../base/errors';

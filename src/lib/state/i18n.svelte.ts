@@ -7,6 +7,9 @@ import { chooseLocale, LOCALES, type LocaleDef } from '../i18n/locales';
 import { layOver, readOverlay } from '../i18n/overlay';
 import { formatBytes, formatDuration, translate, type MessageValues } from '../i18n/translate';
 
+/** Stored errors may have codes of an older version. */
+const ENGLISH: Partial<ErrorTexts> = errorsEn;
+
 export class I18n {
   locale: LocaleDef = $state.raw(LOCALES[0]);
   /** A translation file of a web UI laid over the texts of this visit. */
@@ -19,8 +22,7 @@ export class I18n {
   duration = (ms: number): string => formatDuration(this.locale.id, ms);
   bytes = (bytes: number): string => formatBytes(this.locale.id, bytes);
   /** Title and remedy of a code; English where the language has none. */
-  error = (code: ErrorCode): ErrorText =>
-    this.#errors[code] ?? (errorsEn[code] as ErrorText | undefined) ?? errorsEn['internal/unexpected'];
+  error = (code: ErrorCode): ErrorText => this.#errors[code] ?? ENGLISH[code] ?? errorsEn['internal/unexpected'];
 
   /** Switches the language; the old one stays until the new texts are there. */
   async use(wanted: readonly string[]): Promise<void> {

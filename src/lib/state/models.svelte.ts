@@ -1,4 +1,5 @@
 /** The model library as the page sees it: the list, the tasks under way, and what a selection of files is. */
+/* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 import { proxy, wrap, type Remote } from 'comlink';
 import { toPlainError, type PlainError } from '../base/errors';
 import type { ModelEntry, ModelsContract, SelectionReport, UnfinishedImport } from '../rpc/models';

@@ -1,4 +1,5 @@
 /** Jobs in a row: added, reordered, paused, retried; kept over reloads. Runs them through the one generation. */
+/* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 import { toPlainError, type PlainError } from '../base/errors';
 import type { QueueStore } from '../storage/queue_store';
 import type { EngineState } from './engine.svelte';
