@@ -9,7 +9,7 @@ import { BASELINE_JOBS, type BaselineJob } from './baseline/jobs';
 import { htmlReport, type ComparedJob } from './baseline/report';
 import { psnr, ssim } from './baseline/similarity';
 import { runCommand, UsageError, type Command, type Flags } from './command_line';
-import { createNodeBackend, NODE_BACKENDS, type NodeBackendId } from './node_backend';
+import { createNodeBackend, NODE_BACKENDS } from './node_backend';
 import { decodePng, encodePng } from './node_images';
 import { defaultModelFiles, loadNodeModel } from './node_model';
 
@@ -31,7 +31,7 @@ void runCommand(command, async (options, [action, folder], signal) => {
   if ((action !== 'capture' && action !== 'compare') || folder === undefined) {
     throw new UsageError('baseline: say capture or compare, and a folder.');
   }
-  const backend = await createNodeBackend(options.backend as NodeBackendId, options.threads);
+  const backend = await createNodeBackend(options.backend, options.threads);
   const paths = options.model.length > 0 ? options.model : await defaultModelFiles();
   const { model, close } = await loadNodeModel(paths, backend);
   try {

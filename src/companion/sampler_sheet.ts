@@ -7,7 +7,7 @@ import type { PixelImage } from '../lib/rpc/engine';
 import { samplers } from '../lib/sampling/registry';
 import type { SamplerDef } from '../lib/sampling/sampler';
 import { runCommand, type Command, type Flags } from './command_line';
-import { createNodeBackend, NODE_BACKENDS, type NodeBackendId } from './node_backend';
+import { createNodeBackend, NODE_BACKENDS } from './node_backend';
 import { encodePng } from './node_images';
 import { defaultModelFiles, loadNodeModel } from './node_model';
 
@@ -27,7 +27,7 @@ const command: Command<typeof flags> = {
 };
 
 void runCommand(command, async (options, _words, signal) => {
-  const backend = await createNodeBackend(options.backend as NodeBackendId, 0);
+  const backend = await createNodeBackend(options.backend, 0);
   const { model, close } = await loadNodeModel(await defaultModelFiles(), backend);
   const { defaults } = model.detected;
   try {

@@ -58,7 +58,7 @@ export class HookRunner {
   /** Calls every extension's hook one after another and returns the payload, changed or not. */
   async emit<K extends HookName>(hook: K, payload: HookPayloads[K]): Promise<HookPayloads[K]> {
     for (const { id, hooks } of this.#extensions) {
-      const run = hooks[hook] as HookFunction<K> | undefined;
+      const run = hooks[hook];
       if (!run) continue;
       try {
         await run(payload);

@@ -85,9 +85,9 @@ function sizeConditions(
   { widthPx, heightPx }: ConditionTexts,
   aestheticScore: number,
 ): Conditioning {
-  const { sizeIds } = detected.family;
-  if (!detected.inputs.includes('timeIds') || !sizeIds) return {};
-  const ids = sizeIds({
+  const { family } = detected;
+  if (!detected.inputs.includes('timeIds') || !family.sizeIds) return {};
+  const ids = family.sizeIds({
     originalWidthPx: widthPx,
     originalHeightPx: heightPx,
     cropLeftPx: 0,

@@ -6,6 +6,7 @@ import type { Backend } from '../backends/backend';
 import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
 import { openTensorIndex } from '../formats/open_tensor_index';
+import type { TensorIndex } from '../formats/tensor_index';
 import { assembleModel } from '../models/assemble';
 import { checkModel } from '../models/check_model';
 import { detectFile } from '../models/detect';
@@ -23,8 +24,9 @@ import type {
   StageTime,
 } from '../rpc/engine';
 import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
-import { generate } from './generate';
+import { generate, type GenerateHost } from './generate';
 import { LoadedModel, type TokenizerSet } from './loaded_model';
+import { NetworkStacks } from './networks';
 
 /** Files of a model, opened. */
 export interface OpenedFiles {
@@ -41,11 +43,14 @@ export interface EngineHost {
   encodePng(image: PixelImage, infotext: string): Promise<Blob>;
   randomSeed(): number;
   readonly isolated: boolean;
+  /** Adapters, embeddings, upscalers and extensions that jobs may use. */
+  readonly jobParts?: Pick<GenerateHost, 'resolveLora' | 'embeddings' | 'loadUpscaler' | 'extensions'>;
 }
 
 export class EngineService implements EngineContract {
   readonly #host: EngineHost;
   readonly #jobs = new JobQueue();
+  readonly #networks = new NetworkStacks();
   #backend: { backend: Backend; reason: string } | undefined;
   #model: { loaded: LoadedModel; summary: ModelSummary } | undefined;
   #lastTimes: readonly StageTime[] = [];
@@ -81,28 +86,8 @@ export class EngineService implements EngineContract {
   }
 
   async openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary> {
-    const { backend } = this.#started();
-    const files = await this.#host.openFiles(source, onEvent);
-    const indexes = [];
-    for (const file of files.sources) indexes.push(await openTensorIndex(file));
-    const detected = assembleModel(indexes.map((index) => detectFile(index)));
-    const missing = detected.missing.map((part) => part.label);
-    if (missing.length > 0) {
-      throw new AppError(
-        'model/missing-part',
-        `${detected.label}: needs ${missing.join(' and ')} as well; add ${missing.length > 1 ? 'their files' : 'its file'} to the model.`,
-        { details: { missing } },
-      );
-    }
-    checkModel(detected);
-    const loaded = new LoadedModel({
-      detected,
-      backend,
-      tokenizers: await this.#host.tokenizers(),
-      id: files.id,
-      name: files.name,
-      hash: files.sha256.slice(0, 10),
-    });
+    const { loaded, files, indexes } = await this.#load(source, onEvent);
+    const { detected } = loaded;
     const types = new Set(indexes.flatMap((index) => [...index.tensors.values()].map((tensor) => tensor.type)));
     const { defaults, latent, family, notes } = detected;
     const summary: ModelSummary = {
@@ -136,6 +121,36 @@ export class EngineService implements EngineContract {
     return summary;
   }
 
+  /** Opens and joins a model's files. @throws AppError 'file/…', 'model/…' */
+  async #load(
+    source: ModelSource,
+    onEvent: (event: JobEvent) => void,
+  ): Promise<{ loaded: LoadedModel; files: OpenedFiles; indexes: TensorIndex[] }> {
+    const { backend } = this.#started();
+    const files = await this.#host.openFiles(source, onEvent);
+    const indexes: TensorIndex[] = [];
+    for (const file of files.sources) indexes.push(await openTensorIndex(file));
+    const detected = assembleModel(indexes.map((index) => detectFile(index)));
+    const missing = detected.missing.map((part) => part.label);
+    if (missing.length > 0) {
+      throw new AppError(
+        'model/missing-part',
+        `${detected.label}: needs ${missing.join(' and ')} as well; add ${missing.length > 1 ? 'their files' : 'its file'} to the model.`,
+        { details: { missing } },
+      );
+    }
+    checkModel(detected);
+    const loaded = new LoadedModel({
+      detected,
+      backend,
+      tokenizers: await this.#host.tokenizers(),
+      id: files.id,
+      name: files.name,
+      hash: files.sha256.slice(0, 10),
+    });
+    return { loaded, files, indexes };
+  }
+
   generate(
     jobId: string,
     request: GenerateRequest,
@@ -147,8 +162,17 @@ export class EngineService implements EngineContract {
     return this.#jobs.run(jobId, policy, async (signal) => {
       const model = this.#model;
       if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
+      const seconds: LoadedModel[] = [];
       try {
         const result = await generate(model.loaded, request, {
+          ...this.#host.jobParts,
+          networks: this.#networks,
+          loadModel: async (id) => {
+            if (id === model.loaded.id) return model.loaded;
+            const { loaded } = await this.#load({ kind: 'stored', id }, onEvent);
+            seconds.push(loaded);
+            return loaded;
+          },
           onEvent,
           signal,
           encodePng: (image, infotext) => this.#host.encodePng(image, infotext),
@@ -159,6 +183,8 @@ export class EngineService implements EngineContract {
       } catch (error) {
         if (error instanceof AppError && error.code === 'backend/device-lost') await this.#recover(onEvent);
         throw error;
+      } finally {
+        for (const second of seconds) await second.dispose();
       }
     });
   }

@@ -12,7 +12,7 @@ import { JobClock } from './job_clock';
 import { jobSettings } from './job_settings';
 import type { Embedding } from './embeddings';
 import type { LoadedModel } from './loaded_model';
-import { NetworkStacks, type ResolveLora } from './networks';
+import type { NetworkStacks, ResolveLora } from './networks';
 import type { LoadUpscaler } from './upscale';
 
 /** What a generation needs from its surroundings. */

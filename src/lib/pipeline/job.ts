@@ -137,7 +137,13 @@ export class Job {
       onEvent: host.onEvent,
     });
     if (!this.#hires || first.interrupted) return first;
-    return this.#secondPass(this.#hires, first.latents, texts, facts);
+    try {
+      return await this.#secondPass(this.#hires, first.latents, texts, facts);
+    } catch (error) {
+      // Stopped before the second pass gave anything: the first pass's picture exists.
+      if (!(error instanceof AppError) || error.code !== 'job/cancelled') throw error;
+      return { ...first, interrupted: true };
+    }
   }
 
   async #secondPass(
@@ -209,7 +215,7 @@ export class Job {
   /** Decodes, lets extensions see, pastes back, saves: one picture after another. */
   async *finish(latents: HostTensor, batch: number): AsyncGenerator<{ image: GeneratedImage; picture: PixelImage }> {
     const { request } = this.#settings;
-    const { hooks, host } = this.#parts;
+    const { hooks } = this.#parts;
     this.#enter('decode');
     stageEvent(this.#parts, this.#settings, 'decode', batch);
     const tiling = request.tiling === true;

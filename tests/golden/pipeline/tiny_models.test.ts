@@ -85,7 +85,11 @@ function load(own: Parts, donors: readonly Parts[], opened: Backend): LoadedMode
   const denoiser = own.files.find((file) => has(file, 'denoiser'));
   if (!denoiser) return undefined;
   const others = [own, ...donors].flatMap(({ files }) => files).filter((file) => file !== denoiser);
-  const hints = Object.assign({}, ...donors.map(({ family }) => hintsOf(family.config)), hintsOf(own.family.config));
+  const hints: unknown = Object.assign(
+    {},
+    ...donors.map(({ family }) => hintsOf(family.config)),
+    hintsOf(own.family.config),
+  );
   const model = assembleModel([denoiser, ...others], hints as HintTable);
   // Head counts of tiny networks cannot be guessed; folders without them hold other things to test.
   const told = [...model.textEncoders.keys()].every((id) => model.hints[id] !== undefined);
