@@ -19,7 +19,7 @@ import { createNodeBackend, NODE_BACKENDS, type NodeBackendId } from './node_bac
 import { assertWritable, readWhole, writeWhole } from './node_files';
 import { openFileSource } from './node_file_source';
 import { decodePng, encodePng } from './node_images';
-import { defaultModelFiles, loadNodeModel } from './node_model';
+import { defaultModelFiles, defaultModelSettings, loadNodeModel } from './node_model';
 import { networkName, openNetworks } from './node_networks';
 
 const flags = {
@@ -170,7 +170,8 @@ void runCommand(command, async (options, _words, signal) => {
   const sampleMemory = () => (peakRss = Math.max(peakRss, process.memoryUsage().rss));
   const timer = setInterval(sampleMemory, 50);
   try {
-    const request = await requestOf(options, model.detected.defaults, asked);
+    const own = options.model.length > 0 ? {} : await defaultModelSettings();
+    const request = await requestOf(options, { ...model.detected.defaults, ...own }, asked);
     const startNoise = options.latents === undefined ? undefined : await readLatents(options.latents);
     const finals: HostTensor[] = [];
     const bar = progressBar(options.quiet);

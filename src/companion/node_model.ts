@@ -22,15 +22,26 @@ export interface BuiltinModel {
   readonly id: string;
   readonly name: string;
   readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly sha256: string }[];
+  /** Settings that suit these weights better than their family's. */
+  readonly defaults?: { readonly steps?: number; readonly cfgScale?: number };
 }
 
-/** The paths of the default model's files. */
-export async function defaultModelFiles(): Promise<string[]> {
+async function defaultModel(): Promise<BuiltinModel | undefined> {
   const index = JSON.parse(await readFile(join(staticDir, 'models/index.json'), 'utf8')) as {
     readonly default: string;
     readonly models: readonly BuiltinModel[];
   };
-  const model = index.models.find((entry) => entry.id === index.default);
+  return index.models.find((entry) => entry.id === index.default);
+}
+
+/** The default model's own settings, where they differ from its family's. */
+export async function defaultModelSettings(): Promise<NonNullable<BuiltinModel['defaults']>> {
+  return (await defaultModel())?.defaults ?? {};
+}
+
+/** The paths of the default model's files. */
+export async function defaultModelFiles(): Promise<string[]> {
+  const model = await defaultModel();
   return (model?.files ?? []).map((file) => join(staticDir, 'models', file.path));
 }
 

@@ -14,11 +14,19 @@ interface Chosen {
 /** Adapters that compute on the processor: right, but tens of times slower than WebAssembly. */
 const SOFTWARE_ADAPTER = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 
+/** More threads than this gain nothing on models of this size. */
+const MAX_DEFAULT_THREADS = 8;
+
+/** One core stays free for the page: with all of them busy, ink under the pen came hundreds of milliseconds late. */
+function defaultThreads(): number {
+  return Math.max(1, Math.min(MAX_DEFAULT_THREADS, navigator.hardwareConcurrency - 1));
+}
+
 let wasmConfigured = false;
 
 async function wasmBackend(options: EngineOptions, reason: string): Promise<Chosen> {
   if (!wasmConfigured) {
-    useBundledWasm(options.threads === 0 ? undefined : options.threads);
+    useBundledWasm(options.threads === 0 ? defaultThreads() : options.threads);
     wasmConfigured = true;
   }
   const runtime = await wasmRuntime();

@@ -60,7 +60,13 @@ export function createBrowserFiles(baseUrl: string) {
           onProgress: (doneBytes, totalBytes) => onEvent({ kind: 'loading', what: wanted.name, doneBytes, totalBytes }),
           onNotStored: (error) => onEvent({ kind: 'notice', code: error.code, message: error.message }),
         });
-        return { id: wanted.id, name: wanted.name, sha256: wanted.files[0]?.sha256 ?? '', sources };
+        return {
+          id: wanted.id,
+          name: wanted.name,
+          sha256: wanted.files[0]?.sha256 ?? '',
+          sources,
+          ...(wanted.defaults ? { defaults: wanted.defaults } : {}),
+        };
       }
     }
   }

@@ -34,6 +34,8 @@ export interface OpenedFiles {
   readonly name: string;
   readonly sha256: string;
   readonly sources: readonly ByteSource[];
+  /** Settings that suit these weights better than their family's. */
+  readonly defaults?: Partial<ModelSummary['defaults']>;
 }
 
 export interface EngineHost {
@@ -89,7 +91,8 @@ export class EngineService implements EngineContract {
     const { loaded, files, indexes } = await this.#load(source, onEvent);
     const { detected } = loaded;
     const types = new Set(indexes.flatMap((index) => [...index.tensors.values()].map((tensor) => tensor.type)));
-    const { defaults, latent, family, notes } = detected;
+    const { latent, family, notes } = detected;
+    const defaults = { ...detected.defaults, ...files.defaults };
     const summary: ModelSummary = {
       id: files.id,
       name: files.name,

@@ -20,6 +20,8 @@ export interface BuiltinModel {
   /** Older names of the same weights, for saved parameters. */
   readonly aliases: readonly string[];
   readonly files: readonly BuiltinFile[];
+  /** Settings that suit these weights better than their family's. */
+  readonly defaults?: { readonly steps?: number; readonly cfgScale?: number };
 }
 
 export interface BuiltinIndex {
