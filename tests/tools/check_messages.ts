@@ -15,7 +15,7 @@ type Message = string | PluralMessage;
 /** Names and formats that are the same in every language. */
 const SAME_EVERYWHERE = new Set(['app.name', 'generate.shortcut', 'models.kind.lora']);
 
-/** Words that a language spells as English does; checked by a reader of that language. */
+/** Words that a language spells as English does. */
 const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {
   de: ['Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler'],
   es: ['General', 'Radial', 'Control', 'Normal'],

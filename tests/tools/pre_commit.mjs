@@ -2,7 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { bin, root, run } from './run.mjs';
 
-const staged = execFileSync('git', ['diff', '--cached', '--name-only', '--diff-filter=ACM'], { cwd: root, encoding: 'utf8' })
+const staged = execFileSync('git', ['diff', '--cached', '--name-only', '--diff-filter=ACM'], {
+  cwd: root,
+  encoding: 'utf8',
+})
   .split('\n')
   .filter((file) => /\.(ts|svelte|js|mjs)$/.test(file));
 if (staged.length > 0) {
