@@ -15,7 +15,7 @@ import { LATENT_UPSCALERS } from '../lib/sampling/img2img/resample';
 import { samplers } from '../lib/sampling/registry';
 import { schedules } from '../lib/sampling/schedule_registry';
 import { runCommand, type Command, type Flags, type Parsed } from './command_line';
-import { createNodeBackend, NODE_BACKENDS, type NodeBackendId } from './node_backend';
+import { createNodeBackend, NODE_BACKENDS } from './node_backend';
 import { assertWritable, readWhole, writeWhole } from './node_files';
 import { openFileSource } from './node_file_source';
 import { decodePng, encodePng } from './node_images';
@@ -152,7 +152,7 @@ void runCommand(command, async (options, _words, signal) => {
   for (const path of [options.out, options.json, options['save-latents']]) {
     if (path !== undefined) await assertWritable(path);
   }
-  const backend = await createNodeBackend(options.backend as NodeBackendId, options.threads);
+  const backend = await createNodeBackend(options.backend, options.threads);
   const paths = options.model.length > 0 ? options.model : await defaultModelFiles();
   const { model, close } = await loadNodeModel(paths, backend, { tokenizers: options.tokenizer });
   const refiner =

@@ -38,7 +38,7 @@ export function memorySource(name: string, bytes: Uint8Array<ArrayBuffer>): Byte
         assertRange(source, offset, length);
         return Promise.resolve(bytes.subarray(offset, offset + length));
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     },
   };

@@ -19,8 +19,8 @@ const service = {
 };
 
 describe('errors across a worker border', () => {
-  Comlink.expose(service, port1 as unknown as Comlink.Endpoint);
-  const remote = Comlink.wrap<typeof service>(port2 as unknown as Comlink.Endpoint);
+  Comlink.expose(service, port1);
+  const remote = Comlink.wrap<typeof service>(port2);
   afterAll(() => {
     port1.close();
     port2.close();
