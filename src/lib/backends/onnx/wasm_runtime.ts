@@ -47,10 +47,10 @@ export function configureWasm(wanted: WasmConfig): void {
 function threadCount(): { threads: number; reason?: string } {
   const cores = (globalThis.navigator as { hardwareConcurrency?: number } | undefined)?.hardwareConcurrency ?? 1;
   const wanted = Math.max(1, Math.floor(config.numThreads ?? Math.min(cores, MAX_DEFAULT_THREADS)));
-  if (wanted === 1) return { threads: 1 };
   if (typeof process !== 'undefined' && process.versions?.node !== undefined) {
-    return { threads: 1, reason: 'this runtime has one thread in Node' };
+    return wanted === 1 ? { threads: 1 } : { threads: 1, reason: 'this runtime has one thread in Node' };
   }
+  // Said even where one thread is all that is wanted: it is what a user can change.
   if (globalThis.crossOriginIsolated !== true) {
     return { threads: 1, reason: 'the page is not cross-origin isolated' };
   }
