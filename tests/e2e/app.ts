@@ -58,10 +58,10 @@ export class AppPage {
   }
 
   /** Bytes of the picture that Save hands out. */
-  async save(): Promise<Buffer> {
+  async save(button = 'Save'): Promise<Buffer> {
     const [download] = await Promise.all([
       this.page.waitForEvent('download'),
-      this.page.getByRole('button', { name: 'Save', exact: true }).click(),
+      this.page.getByRole('button', { name: button, exact: true }).click(),
     ]);
     const chunks: Buffer[] = [];
     for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);

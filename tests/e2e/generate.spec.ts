@@ -36,6 +36,9 @@ test('a picture carries its parameters, and the same parameters give the same pi
   expect(parsed.prompt).toBe('a red apple, 3d');
   expect(text).toContain('Steps: 8');
   expect(text).toContain('Seed: 7');
+  const large = await app.save('Save enlarged ×4');
+  expect(decode(large)).toMatchObject({ width: 512, height: 512 });
+  expect(readPng(large).texts.find((entry) => entry.keyword === 'parameters')?.text).toBe(text);
 
   await app.generate({ prompt: 'a blue car', seed: 1, steps: 4 });
   await app.generate({ prompt: parsed.prompt, seed: 7, steps: 8 });

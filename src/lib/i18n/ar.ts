@@ -47,6 +47,7 @@ export const ar: Messages = {
   'result.empty.hint': 'اكتب ما تريد رؤيته واضغط «توليد».',
   'result.alt': 'صورة مولدة: {prompt}',
   'result.save': 'حفظ',
+  'result.save.large': 'حفظ مكبّرة ×{factor}',
   'result.info': 'التفاصيل',
   'result.copy': 'نسخ المعاملات',
   'result.copied': 'نُسخت المعاملات',

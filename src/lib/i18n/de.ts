@@ -47,6 +47,7 @@ export const de: Messages = {
   'result.empty.hint': 'Schreib, was du sehen willst, und drücke Erzeugen.',
   'result.alt': 'Erzeugtes Bild: {prompt}',
   'result.save': 'Sichern',
+  'result.save.large': 'Vergrößert speichern ×{factor}',
   'result.info': 'Einzelheiten',
   'result.copy': 'Parameter kopieren',
   'result.copied': 'Parameter kopiert',

@@ -48,6 +48,7 @@ export const en = {
   'result.empty.hint': 'Write what you want to see and press Generate.',
   'result.alt': 'Generated picture: {prompt}',
   'result.save': 'Save',
+  'result.save.large': 'Save enlarged ×{factor}',
   'result.info': 'Details',
   'result.copy': 'Copy parameters',
   'result.copied': 'Parameters copied',

@@ -47,6 +47,7 @@ export const es: Messages = {
   'result.empty.hint': 'Escribe lo que quieres ver y pulsa Generar.',
   'result.alt': 'Imagen generada: {prompt}',
   'result.save': 'Guardar',
+  'result.save.large': 'Guardar ampliada ×{factor}',
   'result.info': 'Detalles',
   'result.copy': 'Copiar parámetros',
   'result.copied': 'Parámetros copiados',

@@ -47,6 +47,7 @@ export const fr: Messages = {
   'result.empty.hint': 'Écrivez ce que vous voulez voir, puis appuyez sur Générer.',
   'result.alt': 'Image générée : {prompt}',
   'result.save': 'Enregistrer',
+  'result.save.large': 'Enregistrer agrandie ×{factor}',
   'result.info': 'Détails',
   'result.copy': 'Copier les paramètres',
   'result.copied': 'Paramètres copiés',

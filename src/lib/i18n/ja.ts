@@ -47,6 +47,7 @@ export const ja: Messages = {
   'result.empty.hint': '見たいものを書いて「生成」を押してください。',
   'result.alt': '生成画像：{prompt}',
   'result.save': '保存',
+  'result.save.large': '拡大して保存 ×{factor}',
   'result.info': '詳細',
   'result.copy': 'パラメーターをコピー',
   'result.copied': 'パラメーターをコピーしました',

@@ -47,6 +47,7 @@ export const ptBR: Messages = {
   'result.empty.hint': 'Escreva o que quer ver e pressione Gerar.',
   'result.alt': 'Imagem gerada: {prompt}',
   'result.save': 'Salvar',
+  'result.save.large': 'Salvar ampliada ×{factor}',
   'result.info': 'Detalhes',
   'result.copy': 'Copiar parâmetros',
   'result.copied': 'Parâmetros copiados',

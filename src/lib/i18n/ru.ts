@@ -47,6 +47,7 @@ export const ru: Messages = {
   'result.empty.hint': 'Напишите, что хотите увидеть, и нажмите «Создать картинку».',
   'result.alt': 'Созданная картинка: {prompt}',
   'result.save': 'Сохранить',
+  'result.save.large': 'Сохранить увеличенной ×{factor}',
   'result.info': 'Подробности',
   'result.copy': 'Скопировать параметры',
   'result.copied': 'Параметры скопированы',

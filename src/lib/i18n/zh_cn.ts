@@ -47,6 +47,7 @@ export const zhCN: Messages = {
   'result.empty.hint': '写下你想看到的内容，然后按“生成”。',
   'result.alt': '生成的图片：{prompt}',
   'result.save': '保存',
+  'result.save.large': '放大保存 ×{factor}',
   'result.info': '详情',
   'result.copy': '复制参数',
   'result.copied': '参数已复制',

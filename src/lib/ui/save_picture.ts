@@ -10,8 +10,3 @@ export function saveBlob(blob: Blob, name: string): void {
   // The download reads the blob after this task; a minute is more than any browser needs.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
-
-/** The whole factor that brings a small picture to about 512 pixels, or 1. */
-export function enlargement({ widthPx, heightPx }: { widthPx: number; heightPx: number }): number {
-  return Math.max(1, Math.floor(512 / Math.max(widthPx, heightPx)));
-}
