@@ -3,7 +3,7 @@
  * the golden suites: `npx tsx tests/tools/select_golden.ts FROM [GROUP ...]`. One function per group; a group function
  * reads the index, picks cases by rule (never by name), copies the files they use and writes an index of the picked cases.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 /** Copies one group from `from` (the group's folder) to `to` (empty). */
@@ -281,11 +281,42 @@ const selectText: SelectGroup = (from, to) => {
 };
 
 /** Adding a group = one function and one line. */
+/** Bytes of model folders that are copied: the smallest ones, whole, since their cases share one tensor file. */
+const MODEL_BYTES = 2_600_000;
+
+const folderBytes = (folder: string): number =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+
+const selectModels: SelectGroup = (from, to) => {
+  const index = JSON.parse(readFileSync(join(from, 'index.json'), 'utf8')) as { families: Record<string, unknown> };
+  const sized = Object.keys(index.families)
+    // Adapters refer to the weights of other folders.
+    .filter((name) => !/^lora-|adapter|controlnet/.test(name))
+    .map((name) => ({ name, bytes: folderBytes(join(from, name)) }))
+    .sort((a, b) => a.bytes - b.bytes);
+  const chosen: string[] = [];
+  let total = 0;
+  for (const { name, bytes } of sized) {
+    total += bytes;
+    if (total > MODEL_BYTES) break;
+    chosen.push(name);
+    cpSync(join(from, name), join(to, name), { recursive: true });
+  }
+  const keep = (entries: Record<string, unknown>) =>
+    Object.fromEntries(Object.entries(entries).filter(([name]) => chosen.includes(name.split('/')[0] ?? '')));
+  writeFileSync(join(to, 'index.json'), JSON.stringify({ ...index, families: keep(index.families) }));
+  const detect = JSON.parse(readFileSync(join(from, 'detect.json'), 'utf8')) as Record<string, unknown>;
+  writeFileSync(join(to, 'detect.json'), JSON.stringify(keep(detect)));
+};
+
 const GROUPS: Readonly<Record<string, SelectGroup>> = {
   quant: selectQuant,
   files: selectFiles,
   sampling: selectSampling,
   text: selectText,
+  models: selectModels,
 };
 
 const [from, ...wanted] = process.argv.slice(2);
