@@ -198,3 +198,18 @@ test('a file that is no model is refused with a reason, and nothing else changes
   await expect(app.prompt).toHaveValue('a yellow star');
   await app.generate({ prompt: 'a yellow star', seed: 3, steps: 2 });
 });
+
+test('loading the first model can be cancelled and taken up again', async ({ app, page }) => {
+  let held = true;
+  await page.route(/tiny-icons\.safetensors/, async (route) => {
+    while (held) await new Promise((resolve) => setTimeout(resolve, 50));
+    await route.continue().catch(() => undefined);
+  });
+  await page.goto(app.url);
+  await app.prompt.fill('a house');
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  held = false;
+  await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click();
+  await app.ready();
+  await expect(app.prompt).toHaveValue('a house');
+});

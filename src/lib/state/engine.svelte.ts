@@ -123,6 +123,14 @@ export class EngineState {
     this.#close(new AppError('job/cancelled', 'engine: it was stopped.'));
   }
 
+  /** The user gives up on loading the first model; whole parts stay stored, so trying again goes on from there. */
+  cancelStart(): void {
+    const error = new AppError('job/cancelled', 'engine: loading was stopped; try again to go on where it stopped.');
+    this.phase = 'failed';
+    this.error = toPlainError(error);
+    this.#close(error);
+  }
+
   #close(error: AppError): void {
     this.#end?.(error);
     this.#remote?.[releaseProxy]();
