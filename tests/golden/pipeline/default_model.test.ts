@@ -9,6 +9,7 @@ import { createNodeBackend, type NodeBackendId } from '../../../src/companion/no
 import { openFileSource } from '../../../src/companion/node_file_source';
 import { defaultModelFiles, loadNodeModel } from '../../../src/companion/node_model';
 import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
+import { nmse } from '../../../src/lib/backends/op_cases/run_op_case';
 import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
 import { generate } from '../../../src/lib/pipeline/generate';
 import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
@@ -22,17 +23,6 @@ interface Reference {
   readonly negative_prompt: string;
   readonly steps: number;
   readonly cfg: number;
-}
-
-function nmse(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  expect(a.length).toBe(b.length);
-  let error = 0;
-  let power = 0;
-  for (let i = 0; i < a.length; i++) {
-    error += ((a[i] ?? NaN) - (b[i] ?? NaN)) ** 2;
-    power += (b[i] ?? NaN) ** 2;
-  }
-  return error / power;
 }
 
 describe.each(['onnx-wasm', 'onnx-node'] as const satisfies readonly NodeBackendId[])('default model on %s', (id) => {
@@ -108,6 +98,7 @@ describe.each(['onnx-wasm', 'onnx-node'] as const satisfies readonly NodeBackend
           },
         },
       );
+      expect(latents!.shape).toEqual(part('final_latents').shape);
       expect(nmse(latents!.data, part('final_latents').data)).toBeLessThanOrEqual(1e-5);
       const expected = part('decoded');
       const plane = 128 * 128;

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { createNodeBackend } from '../../../src/companion/node_backend';
 import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
+import { nmse } from '../../../src/lib/backends/op_cases/run_op_case';
 import { AppError } from '../../../src/lib/base/errors';
 import { assembleModel } from '../../../src/lib/models/assemble';
 import { detectFile, type DetectedFile } from '../../../src/lib/models/detect';
@@ -186,23 +187,13 @@ function promptOf(ids: HostTensor, endId: number): string {
   return `ids:${row.slice(1, row.indexOf(endId)).join()}`;
 }
 
-function nmse(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  expect(a.length).toBe(b.length);
-  let [error, power] = [0, 0];
-  for (let i = 0; i < a.length; i++) {
-    error += (a[i]! - b[i]!) ** 2;
-    power += b[i]! ** 2;
-  }
-  return error / power;
-}
-
 /** Recorded text to picture runs, whose rule is the product's own. */
 function isTextRun(goldenCase: GoldenCase): boolean {
   return 'cond_token_ids' in goldenCase.inputs && goldenCase.params['sampler'] === 'euler';
 }
 
 if (names.length === 0) {
-  it.skip('golden models are not there', () => undefined);
+  it.skip('skipped: the golden folder has no models group', () => undefined);
 } else {
   describe.each(names)('%s', (name) => {
     it('draws', { timeout: 120_000 }, async (context) => {
@@ -237,10 +228,12 @@ if (names.length === 0) {
           { startNoise: noise },
         );
         const wanted = (key: string) => family.tensors.get(goldenCase.expected[key] ?? '')!;
+        expect(drawn.latent.data.length).toBe(wanted('latent').data.length);
         expect(nmse(drawn.latent.data, wanted('latent').data), goldenCase.name).toBeLessThan(1e-6);
         const image = wanted('image');
         // Recorded as the decoder gives it, -1..1.
         const same = tensorToPixels({ shape: image.shape, data: Float32Array.from(image.data, (v) => v / 2 + 0.5) });
+        expect(drawn.picture.rgba.length).toBe(same.rgba.length);
         expect(nmse(drawn.picture.rgba, same.rgba), goldenCase.name).toBeLessThan(1e-3);
       }
     });
