@@ -141,6 +141,8 @@ export interface GenerateRequest {
   /** Model time of a noise level: the nearest trained step (Forge, ComfyUI; default) or in between (A1111). */
   readonly timestepRule?: 'nearest' | 'interpolate';
   readonly tiling?: boolean;
+  /** Autoencoder in tiles: `auto` (default) when the whole picture does not fit. */
+  readonly tiledVae?: 'auto' | 'always' | 'never';
   readonly init?: InitRequest;
   readonly hires?: HiresRequest;
   readonly refiner?: RefinerRequest;
@@ -187,6 +189,68 @@ export type JobEvent =
   | { readonly kind: 'notice'; readonly code: string; readonly message: string }
   | { readonly kind: 'image'; readonly image: GeneratedImage };
 
+/**
+ * Where times per operator come from: GPU timestamps, the host's clock around each operator, or nowhere (then a stage
+ * has no `operators`).
+ */
+export type OperatorClock = 'timestamps' | 'host' | 'none';
+
+/** One operator of a stage, over all its layers and runs. */
+export interface OperatorTime {
+  readonly op: string;
+  /** Layers times runs. */
+  readonly calls: number;
+  /** Measured on some runs and scaled to all. */
+  readonly ms: number;
+  /** Operations of all calls; a multiply-add counts as two. */
+  readonly flops: number;
+  /** The slowest layers, at most eight of them. */
+  readonly layers: readonly { readonly scope: string; readonly ms: number }[];
+}
+
+export interface StageTelemetry {
+  readonly stage: JobStage;
+  /** Wall time. */
+  readonly ms: number;
+  /** Program runs. */
+  readonly runs: number;
+  /** Runs whose operators were timed. */
+  readonly timedRuns: number;
+  readonly dispatches: number;
+  /** CPU time of recording and handing over commands. */
+  readonly encodeMs: number;
+  /** Sum over `operators`; absent where the backend cannot tell. */
+  readonly operatorMs?: number;
+  /** Slowest first. */
+  readonly operators: readonly OperatorTime[];
+}
+
+/** Bytes, each at its own highest moment. */
+export interface JobMemory {
+  readonly weightsBytes: number;
+  readonly arenaBytes: number;
+  readonly tensorBytes: number;
+  readonly stagingBytes: number;
+  /** Most held at one moment. */
+  readonly peakBytes: number;
+  /** What the plans said that moment would be. */
+  readonly plannedPeakBytes: number;
+  /** Without plans: every weight and every intermediate of every program that ran, at once. */
+  readonly naiveBytes: number;
+}
+
+/** What a job cost. */
+export interface JobTelemetry {
+  readonly backend: string;
+  readonly clock: OperatorClock;
+  /** Smallest step of the clock that was seen; times of one operator are multiples of it. */
+  readonly clockStepMs?: number;
+  readonly stages: readonly StageTelemetry[];
+  readonly memory: JobMemory;
+  /** What was done to fit the memory or to survive a failure, in order, for people. */
+  readonly measures: readonly string[];
+}
+
 export interface JobResult {
   readonly images: readonly GeneratedImage[];
   /** Every picture on one sheet, where the request asked for it. */
@@ -195,6 +259,7 @@ export interface JobResult {
   readonly peakBytes: number;
   /** True when the user stopped the job; `images` holds what existed. */
   readonly interrupted: boolean;
+  readonly telemetry?: JobTelemetry;
 }
 
 export interface ModelSummary {
@@ -228,6 +293,8 @@ export interface EngineOptions {
   readonly threads: number;
   /** Absolute URL of the app's base path, where models and runtime files are fetched. */
   readonly baseUrl: string;
+  /** Device memory that models may take; absent: as much as there is. */
+  readonly memoryLimitBytes?: number;
 }
 
 export interface EngineStatus {
@@ -241,6 +308,8 @@ export interface EngineStatus {
   readonly arenaBytes: number;
   readonly model?: ModelSummary;
   readonly lastTimes: readonly StageTime[];
+  /** The last finished job. */
+  readonly lastJob?: JobTelemetry;
 }
 
 /** The engine worker. Every rejection is an AppError on both sides. */
