@@ -194,7 +194,7 @@ void runCommand(command, async (options, _words, signal) => {
     sampleMemory();
     for (const [i, image] of result.images.entries()) {
       const path = i === 0 ? options.out : options.out.replace(/(\.[^./\\]*)?$/, `-${i + 1}$1`);
-      await writeWhole(path, new Uint8Array(await image.png.arrayBuffer()));
+      await writeWhole(path, new Uint8Array(await image.file.arrayBuffer()));
       console.log(`${path}  ${image.widthPx}x${image.heightPx}  seed ${image.seed}`);
     }
     const saved = options['save-latents'];

@@ -51,7 +51,7 @@ export interface HookPayloads {
   imageComposited: { readonly index: number; image: PixelImage };
   grid: { readonly images: readonly PixelImage[]; columns: number };
   beforeSave: { image: PixelImage; infotext: string };
-  saved: { readonly png: Blob; readonly infotext: string };
+  saved: { readonly file: Blob; readonly infotext: string };
   done: { readonly images: number; readonly interrupted: boolean };
 }
 

@@ -256,10 +256,10 @@ export class Job {
   ): Promise<GeneratedImage> {
     const { hooks, host } = this.#parts;
     const told = await hooks.emit('beforeSave', { image, infotext });
-    const png = await host.encodePng(told.image, told.infotext);
-    await hooks.emit('saved', { png, infotext: told.infotext });
+    const file = await host.encodePng(told.image, told.infotext);
+    await hooks.emit('saved', { file, infotext: told.infotext });
     const { widthPx, heightPx } = told.image;
-    return { index, widthPx, heightPx, seed, infotext: told.infotext, png };
+    return { index, widthPx, heightPx, seed, infotext: told.infotext, file };
   }
 
   #describe(index: number): { seed: number; infotext: string } {

@@ -39,7 +39,37 @@ export interface InpaintRequest {
   readonly paddingPx: number;
   /** The latent mask is rounded to 0 or 1. */
   readonly round?: boolean;
+  /** Models trained to inpaint: how much of the masked area's own picture they are not shown, 0..1; default 1. */
+  readonly conditioningWeight?: number;
+  /** Soft inpainting: transitions follow how far the picture moved, in place of a hard mask. */
+  readonly soft?: SoftInpaintRequest;
 }
+
+/** Settings of soft inpainting, as the web UIs name them. */
+export interface SoftInpaintRequest {
+  /** Power of the noise level in the blend, 0..8; high values keep the start picture mostly in early steps. */
+  readonly scheduleBias: number;
+  /** How strongly partly masked areas are kept, 0..8. */
+  readonly preservationStrength: number;
+  /** Contrast lost by blending is put back, 1..32. */
+  readonly transitionContrast: number;
+  /** Share of the mask in the final composite, 0..1. */
+  readonly maskInfluence: number;
+  /** Latent distance at which half of the new picture shows, 0..8. */
+  readonly differenceThreshold: number;
+  /** Steepness around that distance, 0..8. */
+  readonly differenceContrast: number;
+}
+
+/** The web UIs' defaults. */
+export const SOFT_INPAINT_DEFAULTS: SoftInpaintRequest = {
+  scheduleBias: 1,
+  preservationStrength: 0.5,
+  transitionContrast: 4,
+  maskInfluence: 0,
+  differenceThreshold: 0.5,
+  differenceContrast: 2,
+};
 
 export interface InitRequest {
   readonly image: PixelImage;
@@ -51,6 +81,54 @@ export interface InitRequest {
   readonly inpaint?: InpaintRequest;
   /** Scales the start noise; default 1. */
   readonly noiseMultiplier?: number;
+  /** The result takes the colour distribution of the start picture. */
+  readonly colorCorrection?: boolean;
+}
+
+export const LOOPBACK_CURVES = ['Linear', 'Aggressive', 'Lazy'] as const;
+
+/** img2img again and again: each result is the next start picture, with the next seed. */
+export interface LoopbackRequest {
+  /** 1..32. */
+  readonly loops: number;
+  /** Denoising strength of the last loop, 0..1; the first has the request's. */
+  readonly finalStrength: number;
+  /** How the strength moves between them. */
+  readonly curve: (typeof LOOPBACK_CURVES)[number];
+}
+
+/** One axis of a plot: what varies, and its values in the web UIs' syntax. Ids are those of `src/lib/plot/axes.ts`. */
+export interface PlotAxisRequest {
+  readonly axis: string;
+  /** Lists `1, 2, 3`, ranges `1-10 (+3)`, counts `1-10 [4]`; names as a list, quoted where they hold commas. */
+  readonly values: string;
+}
+
+/** An X/Y/Z plot: one picture for every combination, on one labelled sheet (one sheet for each value of z). */
+export interface PlotRequest {
+  readonly x?: PlotAxisRequest;
+  readonly y?: PlotAxisRequest;
+  readonly z?: PlotAxisRequest;
+  /** Labels of the values at the edges. */
+  readonly legend: boolean;
+  /** The single pictures are kept as well, not only the sheets. */
+  readonly keepPictures: boolean;
+  /** Between cells, 0..500. */
+  readonly marginPx: number;
+  /** Seed -1 draws a new seed for every cell; else one for all. */
+  readonly keepRandomSeeds?: boolean;
+}
+
+export const PICTURE_FORMATS = ['png', 'jpeg', 'webp'] as const;
+export type PictureFormat = (typeof PICTURE_FORMATS)[number];
+
+/** How pictures are written. Parameters go into every format: PNG text, or EXIF UserComment. */
+export interface SaveRequest {
+  readonly format: PictureFormat;
+  /** JPEG and WebP, 1..100; default 90. WebP at 100 is lossless where the encoder can. */
+  readonly quality?: number;
+  /** PNG and lossless WebP: the parameters once more in the lowest bits of the alpha channel. */
+  readonly stealth?: boolean;
 }
 
 export interface HiresRequest {
@@ -148,6 +226,11 @@ export interface GenerateRequest {
   readonly refiner?: RefinerRequest;
   /** All pictures of the job in one more picture, when there are several. */
   readonly grid?: boolean;
+  /** Needs `init`. */
+  readonly loopback?: LoopbackRequest;
+  readonly plot?: PlotRequest;
+  /** Default: PNG. */
+  readonly save?: SaveRequest;
   /** Steps between previews; 0 for none. */
   readonly previewEvery: number;
 }
@@ -167,8 +250,35 @@ export interface GeneratedImage {
   readonly heightPx: number;
   readonly seed: number;
   readonly infotext: string;
-  /** PNG with the infotext inside. */
-  readonly png: Blob;
+  /** In the format asked for (its type says which), with the infotext inside. */
+  readonly file: Blob;
+}
+
+/** Enlarges a picture without drawing it anew. */
+export interface UpscaleRequest {
+  readonly image: PixelImage;
+  /** Label of a pixel upscaler, or the name of an upscaler model. */
+  readonly upscaler: string;
+  /** A factor in 1..8, or a target size; 0 leaves a side to the other. Both sides given: the target is covered. */
+  readonly scale: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** What stands out of the target size is cut off. */
+  readonly crop?: boolean;
+  /** A second upscaler, mixed in with this share, 0..1. */
+  readonly second?: { readonly upscaler: string; readonly visibility: number };
+  /** Parameters that the picture came with: they are kept, the upscaling is added. */
+  readonly infotext?: string;
+  readonly save?: SaveRequest;
+}
+
+/** What enlarges pictures: shipped, or a file of the user's. */
+export interface UpscalerSummary {
+  /** What requests name. */
+  readonly name: string;
+  readonly kind: 'latent' | 'filter' | 'network';
+  /** A network's own factor. */
+  readonly scale?: number;
 }
 
 export type JobEvent =
@@ -186,6 +296,8 @@ export type JobEvent =
       readonly remainingMs?: number;
       readonly preview?: PixelImage;
     }
+  /** A plot or loopback begins its next picture; steps count anew for each. */
+  | { readonly kind: 'cell'; readonly cell: number; readonly cells: number; readonly labels: readonly string[] }
   | { readonly kind: 'notice'; readonly code: string; readonly message: string }
   | { readonly kind: 'image'; readonly image: GeneratedImage };
 
@@ -253,8 +365,10 @@ export interface JobTelemetry {
 
 export interface JobResult {
   readonly images: readonly GeneratedImage[];
-  /** Every picture on one sheet, where the request asked for it. */
+  /** Every picture on one sheet, where the request asked for it: a grid, a plot, the loops of a loopback. */
   readonly grid?: GeneratedImage;
+  /** Sheets of a plot with a z axis, one for each value; `grid` has them all. */
+  readonly subGrids?: readonly GeneratedImage[];
   readonly times: readonly StageTime[];
   readonly peakBytes: number;
   /** True when the user stopped the job; `images` holds what existed. */

@@ -68,7 +68,7 @@ export class GalleryState {
       favourite: 0,
     };
     try {
-      await this.#store.add(row, result.png, await makeThumbnail(result.png));
+      await this.#store.add(row, result.file, await makeThumbnail(result.file));
       this.rows = [row, ...this.rows];
     } catch (error) {
       this.error = toPlainError(error);

@@ -129,7 +129,7 @@ export class GenerationState {
   }
 
   #keep(image: GeneratedImage, jobId: string, parameters: Parameters): Result {
-    const url = URL.createObjectURL(image.png);
+    const url = URL.createObjectURL(image.file);
     const result = { ...image, id: `${jobId}-${image.index}`, url, parameters, times: [], interrupted: false };
     this.results = [result, ...this.results];
     this.shown = result;

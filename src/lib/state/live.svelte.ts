@@ -256,7 +256,7 @@ export class LiveState {
         ended('cancelled');
         return;
       }
-      const url = URL.createObjectURL(image.png);
+      const url = URL.createObjectURL(image.file);
       this.#keep({ ...image, id: name, url, kind, ms: performance.now() - startedAt });
       this.error = undefined;
       if (this.on) this.phase = kind === 'refine' ? 'refined' : 'shown';
