@@ -4,6 +4,8 @@
  */
 export const LAYERS = {
   'src/lib/base': [],
+  // Switches of models and families by id: what requests, infotext, pipeline and page agree on.
+  'src/lib/options': ['src/lib/base'],
   'src/lib/quant': ['src/lib/base'],
   'src/lib/formats': ['src/lib/base', 'src/lib/quant'],
   'src/lib/graph': ['src/lib/base', 'src/lib/quant'],
@@ -11,6 +13,7 @@ export const LAYERS = {
   'src/lib/tokenizers': ['src/lib/base'],
   'src/lib/models': [
     'src/lib/base',
+    'src/lib/options',
     'src/lib/graph',
     'src/lib/formats',
     'src/lib/tokenizers',
@@ -20,9 +23,10 @@ export const LAYERS = {
   ],
   'src/lib/sampling': ['src/lib/base'],
   'src/lib/prompt': ['src/lib/base', 'src/lib/tokenizers'],
-  'src/lib/infotext': ['src/lib/base', 'src/lib/sampling', 'src/lib/formats', 'src/lib/prompt'],
+  'src/lib/infotext': ['src/lib/base', 'src/lib/options', 'src/lib/sampling', 'src/lib/formats', 'src/lib/prompt'],
   'src/lib/pipeline': [
     'src/lib/base',
+    'src/lib/options',
     'src/lib/quant',
     'src/lib/formats',
     'src/lib/graph',
@@ -39,11 +43,12 @@ export const LAYERS = {
   'src/lib/extensions': ['src/lib/base', 'src/lib/rpc'],
   'src/lib/telemetry': ['src/lib/base'],
   'src/lib/storage': ['src/lib/base', 'src/lib/formats', 'src/lib/quant'],
-  'src/lib/rpc': ['src/lib/base'],
+  'src/lib/rpc': ['src/lib/base', 'src/lib/options'],
   'src/lib/canvas': ['src/lib/base'],
   'src/lib/i18n': ['src/lib/base'],
   'src/lib/state': [
     'src/lib/base',
+    'src/lib/options',
     'src/lib/rpc',
     'src/lib/storage',
     'src/lib/telemetry',
@@ -59,6 +64,7 @@ export const LAYERS = {
   'src/service_worker': ['src/lib/base'],
   'src/companion': [
     'src/lib/base',
+    'src/lib/options',
     'src/lib/quant',
     'src/lib/formats',
     'src/lib/graph',

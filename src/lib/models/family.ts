@@ -3,9 +3,10 @@
  * functions that build each component's graph. Adding a family = one folder or file and one line in `registry.ts`.
  * The pipeline never asks "which family": it reads these fields.
  */
+import type { FamilyId } from '../options/family_ids';
 import type { BuiltGraph, HintTable, ModelPart, TextEncoderId } from './part';
 
-export type FamilyId = 'sd1' | 'sd2' | 'sdxl' | 'sdxl-refiner' | 'sd3' | 'flux1' | 'chroma' | 'flux2' | 'z-image';
+export type { FamilyId };
 
 /**
  * Latents on the denoiser's side, `[N, channels, height/stride, width/stride]`. Scale, shift and any normalisation
@@ -187,6 +188,8 @@ export interface ModelFamily {
   readonly latent: LatentFormat;
   readonly prediction: Prediction;
   readonly defaults: GenerationDefaults;
+  /** Sizes of training beside the default one, pixels: width, height. Each also stands for its mirror. */
+  readonly sizes: readonly (readonly [number, number])[];
   readonly encoders: readonly TextEncoderSlot[];
   /** Text that the picture file's licence note starts from; see the model card of the actual file. */
   readonly licence: string;
@@ -232,6 +235,8 @@ export type ExtraInput =
 export interface DetectedModel {
   readonly family: ModelFamily;
   readonly label: string;
+  /** Few-step variant by what the files declare, for example `Turbo`. */
+  readonly variant?: string;
   readonly denoiser: ModelPart;
   readonly textEncoders: ReadonlyMap<TextEncoderId, ModelPart>;
   readonly vae?: ModelPart;

@@ -20,12 +20,14 @@ import type {
   JobResult,
   ModelSource,
   ModelSummary,
+  NetworkSummary,
   PixelImage,
   StageTime,
 } from '../rpc/engine';
 import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
 import { generate, type GenerateHost } from './generate';
 import { LoadedModel, type TokenizerSet } from './loaded_model';
+import { modelSummary } from './model_summary';
 import { NetworkStacks } from './networks';
 
 /** Files of a model, opened. */
@@ -47,6 +49,8 @@ export interface EngineHost {
   readonly isolated: boolean;
   /** Adapters, embeddings, upscalers and extensions that jobs may use. */
   readonly jobParts?: Pick<GenerateHost, 'resolveLora' | 'embeddings' | 'loadUpscaler' | 'extensions'>;
+  /** What may be used beside models. */
+  networks?(): Promise<readonly Omit<NetworkSummary, 'fits'>[]>;
 }
 
 export class EngineService implements EngineContract {
@@ -89,30 +93,14 @@ export class EngineService implements EngineContract {
 
   async openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary> {
     const { loaded, files, indexes } = await this.#load(source, onEvent);
-    const { detected } = loaded;
-    const types = new Set(indexes.flatMap((index) => [...index.tensors.values()].map((tensor) => tensor.type)));
-    const { latent, family, notes } = detected;
-    const defaults = { ...detected.defaults, ...files.defaults };
-    const summary: ModelSummary = {
+    const summary = modelSummary(loaded.detected, {
       id: files.id,
       name: files.name,
-      family: family.id,
-      familyLabel: family.label,
       hash: loaded.hash,
       sizeBytes: files.sources.reduce((sum, file) => sum + file.sizeBytes, 0),
-      nativeWidthPx: defaults.widthPx,
-      nativeHeightPx: defaults.heightPx,
-      sizeStepPx: latent.multiple,
-      weightTypes: [...types],
-      prediction: detected.prediction.kind,
-      defaults: {
-        steps: defaults.steps,
-        cfgScale: defaults.cfgScale,
-        sampler: defaults.sampler,
-        schedule: defaults.schedule,
-      },
-      notes,
-    };
+      indexes,
+      defaults: files.defaults,
+    });
     const previous = this.#model;
     this.#source = source;
     this.#model = { loaded, summary };
@@ -212,6 +200,14 @@ export class EngineService implements EngineContract {
 
   async interrupt(jobId: string): Promise<void> {
     this.#jobs.cancel(jobId);
+  }
+
+  async networks(): Promise<readonly NetworkSummary[]> {
+    const family = this.#model?.summary.family;
+    const all = (await this.#host.networks?.()) ?? [];
+    return all.map((network) =>
+      family === undefined || network.family === undefined ? network : { ...network, fits: network.family === family },
+    );
   }
 
   async countTokens(prompt: string): Promise<{ count: number; limit: number }> {

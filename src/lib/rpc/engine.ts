@@ -3,13 +3,14 @@
  * The page knows the engine by these types alone.
  */
 import type { PlainError } from '../base/errors';
+import type { ModelOption, ModelOptionId, ModelOptionValues } from '../options/model_options';
 
 /** Where a model's files are. */
 export type ModelSource =
   /** Shipped with the app; `id` names a folder entry of `static/models/index.json`. */
-  | { readonly kind: 'builtin'; readonly id: string }
-  /** In the model store (IndexedDB). */
-  | { readonly kind: 'stored'; readonly id: string }
+  | { readonly kind: 'builtin'; readonly id: string; readonly modules?: readonly string[] }
+  /** In the model store (IndexedDB). `modules`: store ids of text encoders and an autoencoder that complete it. */
+  | { readonly kind: 'stored'; readonly id: string; readonly modules?: readonly string[] }
   /** Chosen by the user and used in place. */
   | { readonly kind: 'files'; readonly files: readonly File[] };
 
@@ -178,6 +179,28 @@ export interface GuidanceRequest {
   readonly minUncondAll?: boolean;
 }
 
+/** Whose word counts more: `prompt` weakens the unit layer by layer, `control` acts on the prompt's half only. */
+export const CONTROL_MODES = ['balanced', 'prompt', 'control'] as const;
+export type ControlMode = (typeof CONTROL_MODES)[number];
+
+/** One unit of ControlNet, T2I-Adapter or IP-Adapter; which of them it is, the file tells. */
+export interface ControlRequest {
+  /** `NetworkSummary.id` of kind `control`. */
+  readonly modelId: string;
+  /** As the network reads it (edges, depth, a reference picture); resized to the picture as `resizeMode` says. */
+  readonly image: PixelImage;
+  /** 0..2. */
+  readonly weight: number;
+  /** Share of the steps where it begins and ends, 0..1. */
+  readonly start: number;
+  readonly end: number;
+  readonly mode: ControlMode;
+  /** Default `crop`. IP-Adapters look at the whole picture and ignore it. */
+  readonly resizeMode?: Exclude<ResizeMode, 'latent'>;
+  /** Name of what made `image`, for the infotext; for example `canny`. */
+  readonly preprocessor?: string;
+}
+
 export const EMPHASIS_MODES = ['Original', 'No norm', 'Ignore', 'None'] as const;
 export type EmphasisMode = (typeof EMPHASIS_MODES)[number];
 
@@ -224,6 +247,12 @@ export interface GenerateRequest {
   readonly init?: InitRequest;
   readonly hires?: HiresRequest;
   readonly refiner?: RefinerRequest;
+  /** In any number; their effects add up. */
+  readonly control?: readonly ControlRequest[];
+  /** `NetworkSummary.id` of another autoencoder; absent: the model's own. */
+  readonly vaeId?: string;
+  /** Switches that the model has, see `ModelSummary.options`. */
+  readonly modelOptions?: ModelOptionValues;
   /** All pictures of the job in one more picture, when there are several. */
   readonly grid?: boolean;
   /** Needs `init`. */
@@ -298,7 +327,13 @@ export type JobEvent =
     }
   /** A plot or loopback begins its next picture; steps count anew for each. */
   | { readonly kind: 'cell'; readonly cell: number; readonly cells: number; readonly labels: readonly string[] }
-  | { readonly kind: 'notice'; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'notice';
+      readonly code: string;
+      readonly message: string;
+      /** The whole list behind the message, for example every tensor of an adapter that fits nothing. */
+      readonly details?: readonly string[];
+    }
   | { readonly kind: 'image'; readonly image: GeneratedImage };
 
 /**
@@ -394,8 +429,50 @@ export interface ModelSummary {
     readonly cfgScale: number;
     readonly sampler: string;
     readonly schedule: string;
+    /** Absent on models without a guidance input. */
+    readonly distilledGuidance?: number;
+    readonly clipSkip: number;
   };
+  /** Sizes that the family was trained for, the native one first. */
+  readonly sizes: readonly { readonly widthPx: number; readonly heightPx: number }[];
+  /** Few-step variant by what the file declares, for example `Turbo`; `defaults` follow it. */
+  readonly variant?: string;
+  /** Which controls have an effect. */
+  readonly controls: ModelControls;
   readonly notes: readonly string[];
+}
+
+export interface ModelControls {
+  readonly clipSkip: boolean;
+  /** ControlNet, T2I-Adapter and IP-Adapter units. */
+  readonly control: boolean;
+  /** The network takes mask and masked picture as inputs: made for inpainting. */
+  readonly inpaintModel: boolean;
+  /** The network takes a start picture as input: instruct-pix2pix and the like. */
+  readonly imageCondition: boolean;
+  readonly tiling: boolean;
+  /** Switches of the model, with their ranges and this model's defaults. */
+  readonly options: readonly (ModelOption & { readonly id: ModelOptionId })[];
+}
+
+export const NETWORK_KINDS = ['lora', 'embedding', 'control', 'upscaler', 'vae'] as const;
+export type NetworkKind = (typeof NETWORK_KINDS)[number];
+
+/** A file beside the model that generations may use. */
+export interface NetworkSummary {
+  readonly id: string;
+  /** As prompts name it: `<lora:name:1>`, an embedding's word. */
+  readonly name: string;
+  readonly kind: NetworkKind;
+  /** Detected kind within `control`: `controlnet`, `t2i-adapter`, `ip-adapter`. */
+  readonly variant?: string;
+  readonly family?: string;
+  /** Made for the current model's family; undefined when the file does not tell. */
+  readonly fits?: boolean;
+  readonly triggerWords: readonly string[];
+  readonly sizeBytes: number;
+  /** As it stands in an infotext: the first 12 digits for adapters and embeddings, 10 for others. */
+  readonly hash: string;
 }
 
 export const BACKEND_CHOICES = ['auto', 'webgpu', 'wasm'] as const;
@@ -441,6 +518,8 @@ export interface EngineContract {
   ): Promise<JobResult>;
   /** Stops a job within a step; its `generate` resolves with what exists, interrupted. */
   interrupt(jobId: string): Promise<void>;
+  /** What the model store holds beside models, judged against the current one. */
+  networks(): Promise<readonly NetworkSummary[]>;
   /** CLIP tokens of a prompt, and the limit of the chunk they end in. */
   countTokens(prompt: string): Promise<{ count: number; limit: number }>;
   dispose(): Promise<void>;

@@ -16,6 +16,12 @@ export const sd1: ModelFamily = {
     schedule: 'karras',
     clipSkip: 1,
   },
+  // Published for 512 x 512 only; fine-tunes are trained on these buckets.
+  sizes: [
+    [640, 512],
+    [704, 512],
+    [768, 512],
+  ],
   encoders: [
     {
       id: 'clip-l',

@@ -16,6 +16,11 @@ export const sd2: ModelFamily = {
     schedule: 'karras',
     clipSkip: 1,
   },
+  sizes: [
+    [896, 704],
+    [1024, 576],
+    [960, 640],
+  ],
   encoders: [
     {
       id: 'openclip-h',

@@ -45,6 +45,13 @@ export const sdxl: ModelFamily = {
     schedule: 'automatic',
     clipSkip: 1,
   },
+  // Source: Podell et al. 2023, appendix I, the buckets that interfaces offer.
+  sizes: [
+    [1152, 896],
+    [1216, 832],
+    [1344, 768],
+    [1536, 640],
+  ],
   encoders: [
     {
       id: 'clip-l',

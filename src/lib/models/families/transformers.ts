@@ -38,6 +38,14 @@ const t5 = (minTokens: number, maxTokens: number, optional = false): TextEncoder
   optional,
 });
 
+/** Trained on many shapes of about a megapixel. */
+const MEGAPIXEL = [
+  [1152, 896],
+  [1216, 832],
+  [1344, 768],
+  [1536, 640],
+] as const;
+
 const flowDefaults = { widthPx: 1024, heightPx: 1024, sampler: 'euler', schedule: 'simple', clipSkip: 1 } as const;
 
 export const flux1: ModelFamily = {
@@ -49,6 +57,7 @@ export const flux1: ModelFamily = {
     shift: { kind: 'exponential', baseTokens: 256, baseMu: 0.5, maxTokens: 4096, maxMu: 1.15 },
   },
   defaults: { ...flowDefaults, steps: 20, cfgScale: 1, distilledGuidance: 3.5 },
+  sizes: MEGAPIXEL,
   encoders: [clipPooled, t5(256, 512)],
   licence: 'FLUX.1 [dev] non-commercial, or Apache-2.0 for schnell',
   zeroNegative: false,
@@ -82,6 +91,7 @@ export const flux2: ModelFamily = {
   latent: { channels: 128, stride: 16, multiple: 16, scale: 1, shift: 0 },
   prediction: { kind: 'flow', shift: { kind: 'flux2' } },
   defaults: { ...flowDefaults, steps: 4, cfgScale: 1 },
+  sizes: MEGAPIXEL,
   encoders: [
     {
       id: 'qwen3',
@@ -110,6 +120,7 @@ export const sd3: ModelFamily = {
   latent: { channels: 16, stride: 8, multiple: 16, scale: 1.5305, shift: 0.0609 },
   prediction: { kind: 'flow', shift: { kind: 'linear', shift: 3 } },
   defaults: { ...flowDefaults, steps: 28, cfgScale: 4.5 },
+  sizes: MEGAPIXEL,
   encoders: [
     { ...clipPooled, hidden: true, clip: { finalNorm: false, baseSkip: 1, project: true } },
     {
@@ -150,6 +161,7 @@ export const zImage: ModelFamily = {
   latent: FLUX_LATENT,
   prediction: { kind: 'flow', shift: { kind: 'linear', shift: 3 } },
   defaults: { ...flowDefaults, steps: 8, cfgScale: 1 },
+  sizes: MEGAPIXEL,
   encoders: [
     {
       id: 'qwen3',

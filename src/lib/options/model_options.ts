@@ -1,10 +1,9 @@
 /**
- * Every switch of FLUX-class models (FLUX.1, Chroma, FLUX.2, and the other flow transformers where a row says so) in
- * one table: canonical name, type, range, default, what it drives, and the names that other programs use. Interface,
- * API, infotext import and documentation derive from it. Facts on old names: Forge's settings and API fields, diffusers'
- * pipeline arguments, stable-diffusion.cpp's command line.
+ * Every switch of FLUX-class models (FLUX.1, Chroma, FLUX.2, and other families where a row says so) in one table: canonical name, type, range, default, what it drives, and the names that other programs use. Requests,
+ * pipeline, interface, infotext, command line and documentation derive from it. Facts on old names: Forge's settings
+ * and API fields, diffusers' pipeline arguments, stable-diffusion.cpp's command line.
  */
-import type { FamilyId } from './family';
+import { FAMILY_IDS, type FamilyId } from './family_ids';
 
 /** Where an old name occurs. */
 export type LegacySource = 'forge option' | 'forge api' | 'infotext' | 'diffusers' | 'sd.cpp' | 'comfyui';
@@ -12,7 +11,7 @@ export type LegacySource = 'forge option' | 'forge api' | 'infotext' | 'diffuser
 export interface LegacyName {
   readonly source: LegacySource;
   readonly name: string;
-  /** How its values map, where they are not the same; null: read and ignored, with the reason. */
+  /** How its values map, where they are not the same; of an ignored name: why. */
   readonly note?: string;
   /** Old value → ours. Absent: the value is taken as it is. */
   readonly values?: Readonly<Record<string, string | number | boolean>>;
@@ -22,16 +21,19 @@ export interface LegacyName {
 
 interface OptionBase {
   readonly id: string;
+  /** English; interfaces translate by id. */
   readonly label: string;
   /** What it changes in the computation, one line. */
   readonly drives: string;
   readonly families: readonly FamilyId[];
-  /** Infotext key that we write; absent: not written. */
+  /** `request`: a field of the generation request by this name; `source`: chosen when the model is opened. */
+  readonly place?: 'request' | 'source';
+  /** Infotext key that we write; absent: not written, because it does not change the picture. */
   readonly infotext?: string;
   readonly legacy: readonly LegacyName[];
 }
 
-export type FluxOption =
+export type ModelOption =
   | (OptionBase & {
       readonly type: 'number';
       readonly default: number;
@@ -41,22 +43,23 @@ export type FluxOption =
     })
   | (OptionBase & { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] })
   | (OptionBase & { readonly type: 'boolean'; readonly default: boolean })
-  /** Names of files in the model store. */
+  /** Ids of files in the model store. */
   | (OptionBase & { readonly type: 'files' });
 
 const FLUX = ['flux1', 'flux2'] as const satisfies readonly FamilyId[];
 const FLOW = ['flux1', 'chroma', 'flux2', 'sd3', 'z-image'] as const satisfies readonly FamilyId[];
 
-export const FLUX_OPTIONS = [
+export const MODEL_OPTIONS = [
   {
     id: 'distilledGuidance',
+    place: 'request',
     label: 'Distilled guidance',
     type: 'number',
     default: 3.5,
     min: 0,
     max: 30,
     step: 0.1,
-    drives: 'the guidance embedding of the transformer; no second pass. Without effect on schnell and klein',
+    drives: 'the guidance embedding of the transformer; no second pass. Absent on schnell and klein',
     families: FLUX,
     infotext: 'Distilled CFG Scale',
     legacy: [
@@ -85,6 +88,7 @@ export const FLUX_OPTIONS = [
   },
   {
     id: 'cfgScale',
+    place: 'request',
     label: 'CFG scale',
     type: 'number',
     default: 1,
@@ -145,11 +149,12 @@ export const FLUX_OPTIONS = [
   },
   {
     id: 'modules',
+    place: 'source',
     label: 'Text encoders and autoencoder',
     type: 'files',
     drives: 'which files complete a transformer-only checkpoint; they replace its own parts',
     families: FLOW,
-    infotext: 'Module 1..n',
+    infotext: 'Module',
     legacy: [
       { source: 'forge option', name: 'forge_additional_modules' },
       { source: 'infotext', name: 'Module 1' },
@@ -167,7 +172,7 @@ export const FLUX_OPTIONS = [
     default: 'auto',
     choices: ['auto', 'f32', 'f16'],
     drives: 'number format of decoding; "auto" takes f16 and repeats in f32 when values overflow',
-    families: FLOW,
+    families: FAMILY_IDS,
     legacy: [
       { source: 'forge option', name: 'no_half_vae', values: { true: 'f32', false: 'auto' } },
       { source: 'diffusers', name: 'force_upcast', values: { true: 'f32', false: 'auto' } },
@@ -179,7 +184,7 @@ export const FLUX_OPTIONS = [
     type: 'boolean',
     default: true,
     drives: 'reuse of text encoder outputs; distilled guidance, adapters and token length are part of the key',
-    families: FLOW,
+    families: FAMILY_IDS,
     legacy: [
       { source: 'forge option', name: 'persistent_cond_cache' },
       { source: 'forge option', name: 'sd_checkpoints_limit', ignored: true, note: 'models stay in the store' },
@@ -192,7 +197,7 @@ export const FLUX_OPTIONS = [
     default: 'auto',
     choices: ['auto', 'keep', 'free'],
     drives: 'whether encoder weights leave memory after the prompt is encoded; "auto" goes by the planned peak',
-    families: FLOW,
+    families: FAMILY_IDS,
     legacy: [
       {
         source: 'forge option',
@@ -212,7 +217,7 @@ export const FLUX_OPTIONS = [
     default: 'auto',
     choices: ['auto', 'merge', 'side-path'],
     drives: 'adapters beside the weights (instant strength changes) or merged into them',
-    families: FLOW,
+    families: FAMILY_IDS,
     legacy: [
       {
         source: 'sd.cpp',
@@ -222,73 +227,20 @@ export const FLUX_OPTIONS = [
       { source: 'forge option', name: 'cache_fp16_weight', ignored: true, note: 'weights are never rewritten' },
     ],
   },
-  {
-    id: 'weightType',
-    label: 'Stored weight type',
-    type: 'choice',
-    default: 'file',
-    choices: ['file'],
-    drives: 'nothing: kernels read the type that the file has; use "convert" for another file',
-    families: FLOW,
-    legacy: [
-      {
-        source: 'forge option',
-        name: 'forge_unet_storage_dtype',
-        note: 'low bits come from the file; " (fp16 LoRA)" is the side path',
-        ignored: true,
-      },
-      { source: 'infotext', name: 'Diffusion in Low Bits', ignored: true },
-      { source: 'forge option', name: 'fp8_storage', ignored: true },
-    ],
-  },
-] as const satisfies readonly FluxOption[];
+] as const satisfies readonly ModelOption[];
 
-export type FluxOptionId = (typeof FLUX_OPTIONS)[number]['id'];
+type Row = (typeof MODEL_OPTIONS)[number];
+export type ModelOptionId = Row['id'];
 
-/** What an old name and value mean here. */
-export interface LegacySetting {
-  readonly option: FluxOptionId;
-  /** Undefined: the old switch has no effect; `note` says why. */
-  readonly value?: string | number | boolean;
-  readonly note?: string;
-}
+type ValueOf<Option> = Option extends { readonly type: 'number' }
+  ? number
+  : Option extends { readonly type: 'boolean' }
+    ? boolean
+    : Option extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice
+      : never;
 
-/**
- * Translates a switch of another program; undefined for names that are none of ours.
- * Names may occur in several programs: `source` narrows the search.
- */
-export function fromLegacy(
-  name: string,
-  value: string | number | boolean,
-  source?: LegacySource,
-): LegacySetting | undefined {
-  const options: readonly (FluxOption & { readonly id: FluxOptionId })[] = FLUX_OPTIONS;
-  for (const option of options) {
-    for (const old of option.legacy) {
-      if (old.name !== name || (source !== undefined && old.source !== source)) continue;
-      const note = old.note === undefined ? {} : { note: old.note };
-      if (old.ignored) return { option: option.id, ...note };
-      const mapped = old.values ? old.values[String(value)] : value;
-      return mapped === undefined ? { option: option.id, ...note } : { option: option.id, value: mapped, ...note };
-    }
-  }
-  return undefined;
-}
-
-/** The table as Markdown, for the documentation. */
-export function fluxOptionsMarkdown(): string {
-  const options: readonly FluxOption[] = FLUX_OPTIONS;
-  const rows = options.map((option) => {
-    const range =
-      option.type === 'number'
-        ? `${option.min}–${option.max}, default ${option.default}`
-        : option.type === 'choice'
-          ? option.choices.map((choice) => (choice === option.default ? `**${choice}**` : choice)).join(', ')
-          : option.type === 'boolean'
-            ? `default ${option.default}`
-            : 'files';
-    const legacy = option.legacy.map((old) => `${old.source}: \`${old.name}\`${old.ignored ? ' (no effect)' : ''}`);
-    return `| \`${option.id}\` | ${range} | ${option.drives} | ${option.infotext ?? '–'} | ${legacy.join('; ')} |`;
-  });
-  return ['| option | values | drives | infotext | other names |', '|---|---|---|---|---|', ...rows].join('\n');
-}
+/** Switches of one generation; absent ones are the model's own. */
+export type ModelOptionValues = {
+  readonly [Option in Exclude<Row, { readonly place: string }> as Option['id']]?: ValueOf<Option>;
+};
