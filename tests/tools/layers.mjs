@@ -24,9 +24,11 @@ export const LAYERS = {
   'src/lib/sampling': ['src/lib/base'],
   'src/lib/prompt': ['src/lib/base', 'src/lib/tokenizers'],
   'src/lib/infotext': ['src/lib/base', 'src/lib/options', 'src/lib/sampling', 'src/lib/formats', 'src/lib/prompt'],
+  'src/lib/plot': ['src/lib/base', 'src/lib/sampling', 'src/lib/rpc'],
   'src/lib/pipeline': [
     'src/lib/base',
     'src/lib/options',
+    'src/lib/plot',
     'src/lib/quant',
     'src/lib/formats',
     'src/lib/graph',
@@ -49,6 +51,7 @@ export const LAYERS = {
   'src/lib/state': [
     'src/lib/base',
     'src/lib/options',
+    'src/lib/plot',
     'src/lib/rpc',
     'src/lib/storage',
     'src/lib/telemetry',
@@ -75,6 +78,7 @@ export const LAYERS = {
     'src/lib/prompt',
     'src/lib/infotext',
     'src/lib/pipeline',
+    'src/lib/plot',
     'src/lib/telemetry',
     'src/lib/rpc',
   ],
