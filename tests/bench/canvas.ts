@@ -1,14 +1,18 @@
 /**
- * Ink as the artist feels it: recorded strokes replayed as pen events in real time on the built app; from each event's
- * own time stamp to its pixels handed to the browser: with the engine at rest, with live painting, while it generates.
+ * Ink as the artist feels it: recorded strokes replayed as pen events in real time on the built app. For each pen
+ * reading: from its own time stamp to its pixels handed to the browser (paint), and to the end of the animation frame
+ * that shows them (frame; half of a 60 Hz interval on average, all of it at worst, without any work). With the engine at
+ * rest, with live painting, while it generates.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { chromium, type CDPSession, type Page } from 'playwright';
+import type { InkReadings } from '../../src/lib/ui/studio/ink_meter';
 import { readReplay, type StrokeReplay } from '../../src/lib/canvas/replay/stroke_replay';
 import { ensureChromium } from '../tools/chromium.mjs';
 import { serveApp } from '../tools/serve.mjs';
 import type { BenchResult } from './main';
+import { watchProcessors } from './processor_share';
 import type { BenchRow } from './report';
 
 const buildDir = resolve(import.meta.dirname, '../../build');
@@ -25,24 +29,39 @@ interface Box {
 }
 
 interface Measured {
+  /** Per pen reading, ms. */
   readonly latencyMs: readonly number[];
+  readonly frameMs: readonly number[];
+  /** Per paint. */
   readonly workMs: readonly number[];
+  readonly pixels: readonly number[];
   readonly longTasksMs: readonly number[];
   readonly framesMs: readonly number[];
-  /** Readings that reached the page, coalesced ones counted. */
+  /** Readings that reached the page, coalesced ones counted, and how many came out of order. */
   readonly readings: number;
+  readonly disordered: number;
   readonly sent: number;
+  /** Shares of the time: our main thread, other programs on this machine. */
+  readonly mainShare: number;
+  readonly foreignShare: number | undefined;
 }
+
+type Counts = Pick<Measured, 'longTasksMs' | 'framesMs' | 'readings' | 'disordered'>;
 
 /** Starts counting on the page; `window.inkBench` gives the numbers. */
 function startCounting(page: Page): Promise<void> {
   return page.evaluate(() => {
-    const counts = { longTasksMs: [] as number[], framesMs: [] as number[], readings: 0, on: true };
+    const counts = { longTasksMs: [] as number[], framesMs: [] as number[], readings: 0, disordered: 0, on: true };
+    let last = 0;
     Object.assign(window, { inkBench: counts });
     const canvas = document.querySelector('canvas.surface') as HTMLCanvasElement & { inkMeter: { clear(): void } };
     canvas.inkMeter.clear();
     canvas.addEventListener('pointermove', (event) => {
-      counts.readings += Math.max(1, event.getCoalescedEvents().length);
+      for (const { timeStamp } of event.getCoalescedEvents()) {
+        counts.readings += 1;
+        if (timeStamp < last) counts.disordered += 1;
+        last = timeStamp;
+      }
     });
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) counts.longTasksMs.push(entry.duration);
@@ -57,19 +76,31 @@ function startCounting(page: Page): Promise<void> {
   });
 }
 
-function readCounts(page: Page): Promise<Omit<Measured, 'sent'>> {
+function readCounts(page: Page): Promise<Counts & InkReadings> {
   return page.evaluate(() => {
     const { inkBench } = window as unknown as {
-      inkBench: { longTasksMs: number[]; framesMs: number[]; readings: number; on: boolean };
+      inkBench: {
+        longTasksMs: number[];
+        framesMs: number[];
+        readings: number;
+        disordered: number;
+        on: boolean;
+      };
     };
     inkBench.on = false;
     const canvas = document.querySelector('canvas.surface') as HTMLCanvasElement & {
-      inkMeter: { read(): { latencyMs: number[]; workMs: number[] } };
+      inkMeter: { read(): InkReadings };
     };
-    const { longTasksMs, framesMs, readings } = inkBench;
+    const { longTasksMs, framesMs, readings, disordered } = inkBench;
     // The first frame began before the counting.
-    return { ...canvas.inkMeter.read(), longTasksMs, framesMs: framesMs.slice(1), readings };
+    return { ...canvas.inkMeter.read(), longTasksMs, framesMs: framesMs.slice(1), readings, disordered };
   });
+}
+
+/** Seconds that tasks of the main thread took so far. */
+async function taskSeconds(cdp: CDPSession): Promise<number> {
+  const { metrics } = await cdp.send('Performance.getMetrics');
+  return metrics.find(({ name }) => name === 'TaskDuration')?.value ?? 0;
 }
 
 /** One recording at the speed of the hand. @returns moves sent */
@@ -110,9 +141,13 @@ async function replay(cdp: CDPSession, trace: StrokeReplay, box: Box): Promise<n
 
 async function measure(page: Page, cdp: CDPSession, traces: readonly StrokeReplay[], box: Box): Promise<Measured> {
   await startCounting(page);
+  const startedAt = performance.now();
+  const tasksBefore = await taskSeconds(cdp);
+  const foreign = watchProcessors();
   let sent = 0;
   for (const trace of traces) sent += await replay(cdp, trace, box);
-  return { ...(await readCounts(page)), sent };
+  const mainShare = (1000 * ((await taskSeconds(cdp)) - tasksBefore)) / (performance.now() - startedAt);
+  return { ...(await readCounts(page)), sent, mainShare, foreignShare: foreign() };
 }
 
 function quantile(values: readonly number[], q: number): number {
@@ -134,14 +169,22 @@ function rowsOf(name: string, now: Measured, rest: Measured | undefined): BenchR
     };
   };
   const late = (from: Measured): number => from.framesMs.filter((ms) => ms > LATE_MS).length;
+  const readings = `${now.latencyMs.length} readings`;
+  const quantiles = (what: string, pick: (from: Measured) => readonly number[], of: readonly number[], note?: string) =>
+    of.map((q) => row(`${what} p${q * 100}`, 'ms', (from) => quantile(pick(from), q), note));
   return [
-    ...[0.5, 0.95, 0.99].map((q) =>
-      row(`input to paint p${q * 100}`, 'ms', (from) => quantile(from.latencyMs, q), `${now.latencyMs.length} frames`),
-    ),
-    ...[0.5, 0.95].map((q) => row(`own work per frame p${q * 100}`, 'ms', (from) => quantile(from.workMs, q))),
+    ...quantiles('input to paint', (from) => from.latencyMs, [0.5, 0.95, 0.99], readings),
+    ...quantiles('input to frame', (from) => from.frameMs, [0.5, 0.95, 0.99], readings),
+    ...quantiles('own work per paint', (from) => from.workMs, [0.5, 0.95], `${now.workMs.length} paints`),
+    row('document pixels per paint p95', 'px', (from) => quantile(from.pixels, 0.95)),
+    row('main thread busy', '%', (from) => 100 * from.mainShare),
     row('long tasks (over 50 ms)', 'tasks', (from) => from.longTasksMs.length),
     row(`late frames (over ${LATE_MS} ms)`, 'frames', late, `of ${now.framesMs.length}`),
     row('pen readings lost', 'readings', (from) => from.sent - from.readings, `of ${now.sent}`),
+    row('pen readings out of order', 'readings', (from) => from.disordered),
+    ...(now.foreignShare === undefined
+      ? []
+      : [row('processors busy for other programs', '%', (from) => 100 * (from.foreignShare ?? 0), 'spoils the rest')]),
   ];
 }
 
@@ -168,6 +211,7 @@ export async function bench(): Promise<BenchResult> {
     const box = await canvas.boundingBox();
     if (!box) throw new Error('the canvas has no box');
     const cdp = await page.context().newCDPSession(page);
+    await cdp.send('Performance.enable');
     const [warmUp] = traces;
     if (warmUp) await replay(cdp, warmUp, box);
 

@@ -1,4 +1,5 @@
 import type { CDPSession, Page } from '@playwright/test';
+import type { InkReadings } from '../../src/lib/ui/studio/ink_meter';
 import { expect, test } from './app';
 
 interface Point {
@@ -87,6 +88,39 @@ test('a pen draws ink that follows its pressure', async ({ app, page }) => {
   const light = await darkPixels(page);
   await pen(cdp, line(around(middle, -150, 80), around(middle, 150, 80)), () => 1);
   await expect.poll(async () => (await darkPixels(page)) - light).toBeGreaterThan(light * 1.5);
+});
+
+test('every reading of the pen becomes ink once, in order, and repaints its surroundings only', async ({
+  app,
+  page,
+}) => {
+  await openStudio(page, app.url);
+  const cdp = await page.context().newCDPSession(page);
+  const middle = await centre(page);
+  await surface(page).evaluate((canvas) => {
+    const seen: number[] = [];
+    Object.assign(window, { seenReadings: seen });
+    (canvas as HTMLCanvasElement & { inkMeter: { clear(): void } }).inkMeter.clear();
+    (canvas as HTMLElement).addEventListener('pointermove', (event) => {
+      if (event.buttons !== 0) seen.push(...event.getCoalescedEvents().map(({ timeStamp }) => timeStamp));
+    });
+  });
+  const points = line(around(middle, -160, -100), around(middle, 160, 100), 160);
+  await pen(cdp, points, (i) => 0.3 + i / 400);
+  const ink = () =>
+    surface(page).evaluate((canvas) =>
+      (canvas as HTMLCanvasElement & { inkMeter: { read(): InkReadings } }).inkMeter.read(),
+    );
+  const seen = () => page.evaluate(() => (window as unknown as { seenReadings: number[] }).seenReadings);
+  // The contact and the lift are readings as well; they may paint nothing new.
+  await expect.poll(async () => (await ink()).latencyMs.length).toBeGreaterThanOrEqual((await seen()).length);
+  const stamps = await seen();
+  expect(stamps.length).toBeGreaterThanOrEqual(points.length - 1);
+  expect(stamps).toEqual([...stamps].sort((a, b) => a - b));
+  const { latencyMs, pixels } = await ink();
+  expect(latencyMs.length).toBeLessThanOrEqual(stamps.length + 2);
+  // The whole stroke's box is two fifths of the picture's; a move's part of it is small however few frames there are.
+  expect(pixels.reduce((sum, count) => sum + count, 0) / pixels.length).toBeLessThan(0.1 * 512 * 512);
 });
 
 test('a pinch zooms and turns the view and draws nothing; two fingers tap undo', async ({ app, page }) => {

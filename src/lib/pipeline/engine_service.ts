@@ -25,6 +25,7 @@ import type {
   StageTime,
 } from '../rpc/engine';
 import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
+import { StepGate } from '../rpc/step_gate';
 import { generate, type GenerateHost } from './generate';
 import { LoadedModel, type TokenizerSet } from './loaded_model';
 import { modelSummary } from './model_summary';
@@ -56,6 +57,7 @@ export interface EngineHost {
 export class EngineService implements EngineContract {
   readonly #host: EngineHost;
   readonly #jobs = new JobQueue();
+  readonly #gate = new StepGate();
   readonly #networks = new NetworkStacks();
   #backend: { backend: Backend; reason: string } | undefined;
   #model: { loaded: LoadedModel; summary: ModelSummary } | undefined;
@@ -166,6 +168,7 @@ export class EngineService implements EngineContract {
           },
           onEvent,
           signal,
+          betweenSteps: (aborted) => this.#gate.pass(aborted),
           encodePng: (image, infotext) => this.#host.encodePng(image, infotext),
           randomSeed: () => this.#host.randomSeed(),
         });
@@ -208,6 +211,10 @@ export class EngineService implements EngineContract {
     return all.map((network) =>
       family === undefined || network.family === undefined ? network : { ...network, fits: network.family === family },
     );
+  }
+
+  async hold(held: boolean): Promise<void> {
+    this.#gate.set(held);
   }
 
   async countTokens(prompt: string): Promise<{ count: number; limit: number }> {

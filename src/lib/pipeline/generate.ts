@@ -19,6 +19,8 @@ import type { LoadUpscaler } from './upscale';
 export interface GenerateHost {
   readonly onEvent: (event: JobEvent) => void;
   readonly signal?: AbortSignal;
+  /** Awaited after every step; the job goes on when it resolves. */
+  readonly betweenSteps?: (signal?: AbortSignal) => Promise<void>;
   /** PNG bytes of a picture with the text as its `parameters`. */
   encodePng(image: PixelImage, infotext: string): Promise<Blob>;
   /** 0..2^32 - 1. */

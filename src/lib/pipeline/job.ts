@@ -135,6 +135,7 @@ export class Job {
       signal: host.signal,
       batch,
       onEvent: host.onEvent,
+      betweenSteps: host.betweenSteps,
     });
     if (!this.#hires || first.interrupted) return first;
     try {
@@ -192,6 +193,7 @@ export class Job {
       signal: host.signal,
       batch,
       onEvent: host.onEvent,
+      betweenSteps: host.betweenSteps,
     });
   }
 

@@ -32,6 +32,7 @@ export interface PassOptions extends DenoiserSetup {
   readonly signal: AbortSignal | undefined;
   readonly batch: number;
   readonly onEvent: (event: JobEvent) => void;
+  readonly betweenSteps?: ((signal?: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** Levels of a run and the coefficients of its start. */
@@ -94,6 +95,7 @@ export async function runPass(options: PassOptions): Promise<SampledBatch> {
         ...time,
         ...(preview ? { preview } : {}),
       });
+      await options.betweenSteps?.(options.signal);
     },
   });
 }

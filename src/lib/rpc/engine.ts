@@ -518,6 +518,11 @@ export interface EngineContract {
   ): Promise<JobResult>;
   /** Stops a job within a step; its `generate` resolves with what exists, interrupted. */
   interrupt(jobId: string): Promise<void>;
+  /**
+   * While held, a running job rests between its steps, so that the page has the processor to itself (a pen is down).
+   * It is never starved: a step is taken at least once a second.
+   */
+  hold(held: boolean): Promise<void>;
   /** What the model store holds beside models, judged against the current one. */
   networks(): Promise<readonly NetworkSummary[]>;
   /** CLIP tokens of a prompt, and the limit of the chunk they end in. */

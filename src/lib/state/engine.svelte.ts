@@ -114,6 +114,12 @@ export class EngineState {
     await this.#remote?.interrupt(jobId);
   }
 
+  /** Steps of a running job wait; see the contract. */
+  hold(held: boolean): void {
+    // A worker that just ended has nothing to hold.
+    void this.#remote?.hold(held).catch(() => undefined);
+  }
+
   async countTokens(prompt: string): Promise<{ count: number; limit: number } | undefined> {
     return this.#remote?.countTokens(prompt);
   }

@@ -31,6 +31,8 @@ const RESULTS_KEPT = 24;
 const SEED_MAX = 2 ** 32;
 /** With this many cores or fewer, a picture computed on the CPU and ink are in each other's way. */
 const FEW_CORES = 4;
+/** Strokes of one hatching follow each other within this time; a step between them would be felt. */
+const NEXT_STROKE_MS = 350;
 /** Softens the border between repainted and kept. */
 const MASK_BLUR_PX = 4;
 
@@ -57,6 +59,7 @@ export class LiveState {
   readonly #studio: StudioState;
   #schedule: Schedule = beginLive();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #release: ReturnType<typeof setTimeout> | undefined;
   #jobName: string | undefined;
   #lastSeed = 0;
   #count = 0;
@@ -66,7 +69,10 @@ export class LiveState {
     this.#generation = generation;
     this.#studio = studio;
     // Not at the next poll: every step computed under the pen is felt on a small processor.
-    studio.onPen = () => this.#wake(performance.now());
+    studio.onPen = () => {
+      this.#wake(performance.now());
+      this.#holdEngine();
+    };
   }
 
   start(): void {
@@ -169,8 +175,20 @@ export class LiveState {
 
   /** The picture may wait, ink may not: on a small CPU nothing is computed while the pen is down. */
   #penFirst(): boolean {
+    return this.#studio.drawing && this.#sharesCores();
+  }
+
+  #sharesCores(): boolean {
     const onCpu = this.#engine.status?.backend.includes('wasm') ?? true;
-    return this.#studio.drawing && onCpu && navigator.hardwareConcurrency <= FEW_CORES;
+    return onCpu && navigator.hardwareConcurrency <= FEW_CORES;
+  }
+
+  /** Also for jobs that were started by a button: they rest between their steps until the hand does. */
+  #holdEngine(): void {
+    clearTimeout(this.#release);
+    if (!this.#sharesCores()) return;
+    if (this.#studio.drawing) this.#engine.hold(true);
+    else this.#release = setTimeout(() => this.#engine.hold(false), NEXT_STROKE_MS);
   }
 
   #wake(at: number): void {

@@ -1,5 +1,5 @@
 /** Jobs that fail, stop or are replaced: a code, a remedy, memory back to weights only, and the next job works. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OnnxRuntime } from '../../../src/lib/backends/onnx/runtime';
 import { samplers } from '../../../src/lib/sampling/registry';
 import {
@@ -152,6 +152,28 @@ describe('stopped and replaced jobs', () => {
     );
     expect(result.interrupted).toBe(true);
     expect(result.images).toHaveLength(1);
+    await settled();
+  });
+
+  it('held between its steps: rests, and goes on when let go', async () => {
+    const steps: number[] = [];
+    const held = test.job(
+      { steps: 6 },
+      {
+        id: 'held',
+        onEvent: (event) => {
+          if (event.kind !== 'step') return;
+          steps.push(event.step);
+          if (event.step === 2) void test.engine.hold(true);
+        },
+      },
+    );
+    await vi.waitFor(() => expect(steps).toContain(2));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(steps).toEqual([1, 2]);
+    await test.engine.hold(false);
+    expect((await held).images).toHaveLength(1);
+    expect(steps).toEqual([1, 2, 3, 4, 5, 6]);
     await settled();
   });
 

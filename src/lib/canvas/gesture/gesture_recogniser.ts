@@ -211,7 +211,8 @@ function strokeEvent(
 
 function strokeMove(input: PointerInput): GestureAction {
   const { t, x, y, pressure, tiltX, tiltY } = input;
-  const samples = input.coalesced?.length ? input.coalesced : [{ t, x, y, pressure, tiltX, tiltY }];
+  const alone = input.known ? [] : [{ t, x, y, pressure, tiltX, tiltY }];
+  const samples = input.coalesced?.length ? input.coalesced : alone;
   return { type: 'stroke-move', samples, predicted: input.predicted ?? [] };
 }
 

@@ -23,6 +23,8 @@ export interface PointerInput extends PointerReading {
   /** All readings since the last event, oldest first; may be missing or empty (Firefox on Android). */
   readonly coalesced?: readonly PointerReading[] | undefined;
   readonly predicted?: readonly PointerReading[] | undefined;
+  /** The readings came with earlier events already; only `predicted` is news. */
+  readonly known?: boolean | undefined;
   /** Larger side of the contact in CSS pixels, 0 or missing when unknown. */
   readonly contactPx?: number | undefined;
   /** Space bar held: drag pans. */

@@ -1,25 +1,62 @@
-/** How long ink takes: the last times from a pen's event to its pixels handed to the browser, in milliseconds. */
-const KEPT = 4096;
+/** How long ink takes, and how much work it is: the last pen readings and paints of a canvas, for tests and benches. */
+const KEPT = 8192;
 
-export class InkMeter {
-  readonly #ms = new Float64Array(KEPT);
-  readonly #workMs = new Float64Array(KEPT);
+/** A ring of numbers. */
+class Series {
+  readonly #values = new Float64Array(KEPT);
   #count = 0;
 
-  /** @param ms from the event's own time stamp to the end of its frame's drawing @param workMs spent by us on it */
-  add(ms: number, workMs: number): void {
-    this.#ms[this.#count % KEPT] = ms;
-    this.#workMs[this.#count % KEPT] = workMs;
-    this.#count++;
+  add(value: number): void {
+    this.#values[this.#count++ % KEPT] = value;
   }
 
   clear(): void {
     this.#count = 0;
   }
 
-  /** The samples kept, oldest first as long as none was dropped. */
-  read(): { readonly latencyMs: readonly number[]; readonly workMs: readonly number[] } {
-    const n = Math.min(this.#count, KEPT);
-    return { latencyMs: [...this.#ms.subarray(0, n)], workMs: [...this.#workMs.subarray(0, n)] };
+  /** Oldest first as long as none was dropped. */
+  read(): readonly number[] {
+    return [...this.#values.subarray(0, Math.min(this.#count, KEPT))];
+  }
+}
+
+export interface InkReadings {
+  /** Of each pen reading: from its own time stamp to its pixels handed to the browser, ms. */
+  readonly latencyMs: readonly number[];
+  /** Of each pen reading: to the end of the animation frame that shows it, ms. */
+  readonly frameMs: readonly number[];
+  /** Spent by us per paint, handling of the events included, ms. */
+  readonly workMs: readonly number[];
+  /** Document pixels composited per paint. */
+  readonly pixels: readonly number[];
+}
+
+export class InkMeter {
+  readonly #latency = new Series();
+  readonly #frame = new Series();
+  readonly #work = new Series();
+  readonly #pixels = new Series();
+
+  painted(readings: readonly number[], now: number, workMs: number, pixels: number): void {
+    for (const t of readings) this.#latency.add(now - t);
+    this.#work.add(workMs);
+    this.#pixels.add(pixels);
+  }
+
+  shown(readings: readonly number[], now: number): void {
+    for (const t of readings) this.#frame.add(now - t);
+  }
+
+  clear(): void {
+    for (const series of [this.#latency, this.#frame, this.#work, this.#pixels]) series.clear();
+  }
+
+  read(): InkReadings {
+    return {
+      latencyMs: this.#latency.read(),
+      frameMs: this.#frame.read(),
+      workMs: this.#work.read(),
+      pixels: this.#pixels.read(),
+    };
   }
 }

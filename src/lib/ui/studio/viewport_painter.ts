@@ -32,18 +32,23 @@ export class ViewportPainter {
   /**
    * @param damage document boxes whose pixels changed
    * @param all redraws the whole screen (the view changed) @param pixelRatio device pixels per CSS pixel
+   * @returns document pixels composited
    */
-  paint(damage: readonly Rect[], all: boolean, pixelRatio: number): void {
+  paint(damage: readonly Rect[], all: boolean, pixelRatio: number): number {
     const { width, height } = this.#engine.size;
+    const boxes = mergeBoxes(damage);
     let whole = all;
+    let pixels = 0;
     if (this.#buffer.width !== width || this.#buffer.height !== height) {
       this.#resizeBuffer();
       whole = true;
+      pixels = width * height;
     } else {
-      for (const box of mergeBoxes(damage)) this.#composite(box);
+      for (const box of boxes) pixels += this.#composite(box);
     }
     if (whole) this.#draw(undefined, pixelRatio);
-    else for (const box of mergeBoxes(damage)) this.#draw(box, pixelRatio);
+    else for (const box of boxes) this.#draw(box, pixelRatio);
+    return pixels;
   }
 
   #resizeBuffer(): void {
@@ -53,11 +58,12 @@ export class ViewportPainter {
     this.#composite({ x: 0, y: 0, width, height });
   }
 
-  #composite(box: Rect): void {
+  #composite(box: Rect): number {
     const inside = intersectRect(roundOutRect(box), { x: 0, y: 0, ...this.#engine.size });
-    if (isEmptyRect(inside)) return;
+    if (isEmptyRect(inside)) return 0;
     const image = this.#engine.composite(inside);
     this.#buffer2d?.putImageData(new ImageData(image.data, image.width, image.height), inside.x, inside.y);
+    return area(inside);
   }
 
   #draw(box: Rect | undefined, pixelRatio: number): void {
