@@ -43,7 +43,7 @@ export const LAYERS = {
     'src/lib/rpc',
   ],
   'src/lib/extensions': ['src/lib/base', 'src/lib/rpc'],
-  'src/lib/telemetry': ['src/lib/base'],
+  'src/lib/telemetry': ['src/lib/base', 'src/lib/rpc'],
   'src/lib/storage': ['src/lib/base', 'src/lib/formats', 'src/lib/quant'],
   'src/lib/rpc': ['src/lib/base', 'src/lib/options'],
   'src/lib/canvas': ['src/lib/base'],

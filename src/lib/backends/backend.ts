@@ -29,9 +29,25 @@ export interface MemoryPlan {
   /** What the intermediates would take if nothing were reused. */
   readonly naiveArenaBytes: number;
   readonly peakBytes: number;
+  /** Weight bytes read in every run, where not all of them stay. */
+  readonly streamedBytes?: number;
 }
 
-export interface CompileOptions {
+export interface PlanOptions {
+  /**
+   * Weights may take so many bytes on the device: those beyond pass through in turn, in every run. Results stay the
+   * same bit by bit. Backends that cannot do so ignore it. Default: all stay.
+   */
+  readonly weightsBudgetBytes?: number;
+}
+
+/** A program's memory before it exists. */
+export interface PlannedProgram extends MemoryPlan {
+  /** Weight bytes that no program on the device holds yet: what compiling would add. */
+  readonly missingWeightsBytes: number;
+}
+
+export interface CompileOptions extends PlanOptions {
   readonly signal?: AbortSignal;
   /** Called as weights arrive, with bytes done and to do. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
@@ -46,6 +62,50 @@ export interface OpTiming {
   readonly scope: string;
   readonly ms: number;
   readonly flops: number;
+}
+
+/** Times per node of one run. */
+export interface RunTimings {
+  readonly clock: 'timestamps' | 'host';
+  /** Smallest step of the clock that was seen. */
+  readonly stepMs: number;
+  readonly nodes: readonly OpTiming[];
+}
+
+/** Bytes held by a backend, by use. */
+export interface HeldBytes extends BackendMemory {
+  readonly stagingBytes: number;
+  /** Most of all uses together at one moment; not the sum of their own highest moments. */
+  readonly peakBytes: number;
+}
+
+/** What streaming weights took in a run. */
+export interface StreamTimes {
+  readonly bytes: number;
+  /** Reading and packing. */
+  readonly loadMs: number;
+  /** The part of it during which the device had nothing to do. */
+  readonly waitMs: number;
+}
+
+/** What one run of a program took. */
+export interface RunReport {
+  readonly program: Program;
+  readonly dispatches: number;
+  /** CPU time of recording and handing over commands. */
+  readonly encodeMs: number;
+  /** Highest of each use during the run, everything that the backend holds included. */
+  readonly held: HeldBytes;
+  readonly streamed?: StreamTimes;
+  /** Where the observer wanted them; resolves after the device is done, undefined when the run failed meanwhile. */
+  readonly timings?: Promise<RunTimings | undefined>;
+}
+
+/** Told of every run of a backend's programs. */
+export interface RunObserver {
+  /** Whether a run about to start should be timed node by node; costs a few per cent. */
+  wantsTimings(program: Program): boolean;
+  onRun(report: RunReport): void;
 }
 
 export interface Program {
@@ -73,15 +133,26 @@ export interface Backend {
   readonly label: string;
   /** Facts for the engine panel: adapter, threads, versions. */
   readonly info: Readonly<Record<string, string>>;
+  /** Whether `weightsBudgetBytes` has an effect. */
+  readonly streamsWeights: boolean;
+  /** Most bytes that can be held at all, where that is known: the heap of WebAssembly. */
+  readonly memoryLimitBytes?: number;
   /**
    * @throws AppError 'backend/unsupported-op', 'backend/compile', 'backend/out-of-memory', 'file/…'
    */
   compile(graph: Graph, weights: WeightMap, options?: CompileOptions): Promise<Program>;
+  /**
+   * Memory of a graph as `compile` with the same options would make it; reads no weight bytes.
+   * @throws AppError 'backend/unsupported-op', 'backend/out-of-memory' when one tensor exceeds a limit of the device
+   */
+  plan(graph: Graph, weights: WeightMap, options?: PlanOptions): PlannedProgram;
   upload(tensor: HostTensor): DeviceTensor;
   download(tensor: DeviceTensor): Promise<HostTensor>;
   /** Σ coefficient · tensor, all of one shape: the only arithmetic that samplers and guidance need. */
   lincomb(terms: readonly (readonly [number, DeviceTensor])[]): DeviceTensor;
   /** Live bytes; back at weights only after every job. */
   memory(): BackendMemory;
+  /** Reports runs from now on to one observer, or to nobody. */
+  observe(observer: RunObserver | undefined): void;
   dispose(): Promise<void>;
 }

@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly name: string;
   /** Total size in bytes. */
   readonly sizeBytes: number;
+  /** Equal for sources with equal bytes, such as a SHA-256, where known: what was loaded from one serves the other. */
+  readonly contentId?: string;
   /**
    * Reads exactly `length` bytes from `offset`.
    * @throws AppError when the range leaves the source or the medium fails

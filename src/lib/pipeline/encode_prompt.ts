@@ -51,7 +51,9 @@ export async function encodePrompts(
     );
     for (const [i, list] of sequences.entries()) {
       const encoded: EncoderOutput[] = [];
-      for (const sequence of list) encoded.push(await encodeSequence(model, slot, sequence, options));
+      for (const sequence of list) {
+        encoded.push(await model.withRoom(`text ${slot.id}`, () => encodeSequence(model, slot, sequence, options)));
+      }
       const output = outputs[i];
       if (output) output[slot.id] = joinChunks(encoded);
       if (slot.hidden) masks[i] = contextMask(list);

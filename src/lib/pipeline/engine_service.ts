@@ -18,6 +18,7 @@ import type {
   GenerateRequest,
   JobEvent,
   JobResult,
+  JobTelemetry,
   ModelSource,
   ModelSummary,
   NetworkSummary,
@@ -30,6 +31,7 @@ import { generate, type GenerateHost } from './generate';
 import { LoadedModel, type TokenizerSet } from './loaded_model';
 import { modelSummary } from './model_summary';
 import { NetworkStacks } from './networks';
+import { Residency } from './residency';
 
 /** Files of a model, opened. */
 export interface OpenedFiles {
@@ -48,10 +50,24 @@ export interface EngineHost {
   encodePng(image: PixelImage, infotext: string): Promise<Blob>;
   randomSeed(): number;
   readonly isolated: boolean;
+  /** Weights that models not in use may keep on the device, bytes; default 2 GiB. */
+  readonly idleWeightsBytes?: number;
   /** Adapters, embeddings, upscalers and extensions that jobs may use. */
   readonly jobParts?: Pick<GenerateHost, 'resolveLora' | 'embeddings' | 'loadUpscaler' | 'extensions'>;
   /** What may be used beside models. */
   networks?(): Promise<readonly Omit<NetworkSummary, 'fits'>[]>;
+}
+
+/** Switching back to a model within this finds its weights still there. */
+const IDLE_WEIGHTS_BYTES = 2 * 2 ** 30;
+/** Models whose headers and compiled programs are remembered. */
+const MAX_OPEN_MODELS = 4;
+
+interface OpenModel {
+  /** Content of its files; an unknown content is never taken for a known one. */
+  readonly key: string | undefined;
+  readonly loaded: LoadedModel;
+  readonly summary: ModelSummary;
 }
 
 export class EngineService implements EngineContract {
@@ -60,7 +76,11 @@ export class EngineService implements EngineContract {
   readonly #gate = new StepGate();
   readonly #networks = new NetworkStacks();
   #backend: { backend: Backend; reason: string } | undefined;
-  #model: { loaded: LoadedModel; summary: ModelSummary } | undefined;
+  #residency: Residency | undefined;
+  /** In the order of use, the current one last. */
+  #open: OpenModel[] = [];
+  #model: OpenModel | undefined;
+  #lastJob: JobTelemetry | undefined;
   #lastTimes: readonly StageTime[] = [];
   #options: EngineOptions | undefined;
   #source: ModelSource | undefined;
@@ -73,8 +93,13 @@ export class EngineService implements EngineContract {
   async start(options: EngineOptions): Promise<EngineStatus> {
     await this.dispose();
     this.#options = options;
-    this.#backend = await this.#host.createBackend(options);
+    await this.#createBackend(options);
     return this.status();
+  }
+
+  async #createBackend(options: EngineOptions): Promise<void> {
+    this.#backend = await this.#host.createBackend(options);
+    this.#residency = new Residency(this.#backend.backend, options.memoryLimitBytes);
   }
 
   async status(): Promise<EngineStatus> {
@@ -89,38 +114,42 @@ export class EngineService implements EngineContract {
       weightsBytes: memory.weightsBytes,
       arenaBytes: memory.arenaBytes + memory.tensorBytes,
       lastTimes: this.#lastTimes,
+      ...(this.#lastJob ? { lastJob: this.#lastJob } : {}),
       ...(this.#model ? { model: this.#model.summary } : {}),
     };
   }
 
   async openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary> {
-    const { loaded, files, indexes } = await this.#load(source, onEvent);
-    const summary = modelSummary(loaded.detected, {
-      id: files.id,
-      name: files.name,
-      hash: loaded.hash,
-      sizeBytes: files.sources.reduce((sum, file) => sum + file.sizeBytes, 0),
-      indexes,
-      defaults: files.defaults,
-    });
-    const previous = this.#model;
+    const opened = await this.#load(source, onEvent);
     this.#source = source;
-    this.#model = { loaded, summary };
+    this.#model = opened;
+    this.#residency?.forgetLimit();
     // Behind whatever runs: a job keeps the model it started with.
-    if (previous)
-      await this.#jobs.run(`close ${previous.summary.id} ${performance.now()}`, 'queue', () =>
-        previous.loaded.dispose(),
-      );
-    return summary;
+    await this.#jobs.run(`close ${performance.now()}`, 'queue', () => this.#closeIdle());
+    return opened.summary;
+  }
+
+  /** Frees what idle models may not keep: beyond their share of memory, or not to be recognised again. */
+  async #closeIdle(): Promise<void> {
+    const current = this.#model;
+    const kept = new Set(this.#open.filter(({ key }) => key !== undefined).slice(-MAX_OPEN_MODELS));
+    const gone = this.#open.filter((one) => one !== current && !kept.has(one));
+    this.#open = this.#open.filter((one) => !gone.includes(one));
+    for (const { loaded } of gone) await loaded.dispose();
+    const idleBytes = this.#host.idleWeightsBytes ?? IDLE_WEIGHTS_BYTES;
+    await this.#residency?.trimOthers(current?.loaded, idleBytes);
   }
 
   /** Opens and joins a model's files. @throws AppError 'file/…', 'model/…' */
-  async #load(
-    source: ModelSource,
-    onEvent: (event: JobEvent) => void,
-  ): Promise<{ loaded: LoadedModel; files: OpenedFiles; indexes: TensorIndex[] }> {
+  async #load(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenModel> {
     const { backend } = this.#started();
     const files = await this.#host.openFiles(source, onEvent);
+    const key = contentKey(files);
+    const known = this.#open.find((one) => key !== undefined && one.key === key);
+    if (known) {
+      this.#open = [...this.#open.filter((one) => one !== known), known];
+      return known;
+    }
     const indexes: TensorIndex[] = [];
     for (const file of files.sources) indexes.push(await openTensorIndex(file));
     const detected = assembleModel(indexes.map((index) => detectFile(index)));
@@ -140,8 +169,19 @@ export class EngineService implements EngineContract {
       id: files.id,
       name: files.name,
       hash: files.sha256.slice(0, 10),
+      ...(this.#residency ? { residency: this.#residency } : {}),
     });
-    return { loaded, files, indexes };
+    const summary = modelSummary(detected, {
+      id: files.id,
+      name: files.name,
+      hash: loaded.hash,
+      sizeBytes: files.sources.reduce((sum, file) => sum + file.sizeBytes, 0),
+      indexes,
+      defaults: files.defaults,
+    });
+    const opened = { key, loaded, summary };
+    this.#open.push(opened);
+    return opened;
   }
 
   generate(
@@ -155,16 +195,13 @@ export class EngineService implements EngineContract {
     return this.#jobs.run(jobId, policy, async (signal) => {
       const model = this.#model;
       if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
-      const seconds: LoadedModel[] = [];
       try {
         const result = await generate(model.loaded, request, {
           ...this.#host.jobParts,
           networks: this.#networks,
           loadModel: async (id) => {
             if (id === model.loaded.id) return model.loaded;
-            const { loaded } = await this.#load({ kind: 'stored', id }, onEvent);
-            seconds.push(loaded);
-            return loaded;
+            return (await this.#load({ kind: 'stored', id }, onEvent)).loaded;
           },
           onEvent,
           signal,
@@ -173,12 +210,13 @@ export class EngineService implements EngineContract {
           randomSeed: () => this.#host.randomSeed(),
         });
         this.#lastTimes = result.times;
+        this.#lastJob = result.telemetry;
         return result;
       } catch (error) {
         if (error instanceof AppError && error.code === 'backend/device-lost') await this.#recover(onEvent);
         throw error;
       } finally {
-        for (const second of seconds) await second.dispose();
+        await this.#closeIdle();
       }
     });
   }
@@ -193,11 +231,12 @@ export class EngineService implements EngineContract {
     const lost = this.#backend;
     this.#devicesLost += 1;
     this.#model = undefined;
+    this.#open = [];
     this.#backend = undefined;
     // Its objects died with the device; what it still wants to say about that is of no use.
     await lost?.backend.dispose().catch(() => undefined);
     if (!options || !source) return;
-    this.#backend = await this.#host.createBackend(this.#devicesLost > 1 ? { ...options, backend: 'wasm' } : options);
+    await this.#createBackend(this.#devicesLost > 1 ? { ...options, backend: 'wasm' } : options);
     await this.openModel(source, onEvent);
   }
 
@@ -225,11 +264,13 @@ export class EngineService implements EngineContract {
 
   async dispose(): Promise<void> {
     this.#jobs.cancelAll();
-    const model = this.#model;
+    const open = this.#open;
     const backend = this.#backend;
     this.#model = undefined;
+    this.#open = [];
     this.#backend = undefined;
-    await model?.loaded.dispose();
+    this.#residency = undefined;
+    for (const { loaded } of open) await loaded.dispose();
     await backend?.backend.dispose();
   }
 
@@ -237,4 +278,10 @@ export class EngineService implements EngineContract {
     if (this.#backend) return this.#backend;
     throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it or reload the page.');
   }
+}
+
+/** Equal for files with equal bytes; undefined where that is not known. */
+function contentKey({ id, sha256, sources }: OpenedFiles): string | undefined {
+  if (sha256 === '') return undefined;
+  return JSON.stringify([id, sha256, sources.map(({ name, sizeBytes, contentId }) => [name, sizeBytes, contentId])]);
 }

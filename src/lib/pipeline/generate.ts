@@ -6,9 +6,10 @@ import type { HostTensor } from '../backends/backend';
 import { throwIfAborted } from '../base/abort';
 import { AppError } from '../base/errors';
 import { HookRunner, type Extension } from '../extensions/api';
-import type { GeneratedImage, GenerateRequest, JobEvent, JobResult, PixelImage } from '../rpc/engine';
+import type { GeneratedImage, GenerateRequest, JobEvent, JobResult, JobTelemetry, PixelImage } from '../rpc/engine';
 import { Job } from './job';
 import { JobClock } from './job_clock';
+import { JobMeter } from './job_meter';
 import { jobSettings } from './job_settings';
 import type { Embedding } from './embeddings';
 import type { LoadedModel } from './loaded_model';
@@ -47,6 +48,7 @@ export interface GenerateHost {
  */
 export async function generate(model: LoadedModel, request: GenerateRequest, host: GenerateHost): Promise<JobResult> {
   const clock = new JobClock();
+  const meter = new JobMeter(model.residency, clock);
   const hooks = new HookRunner(host.extensions ?? [], ({ extension, hook, cause }) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     host.onEvent({ kind: 'notice', code: 'extension', message: `${extension}: its hook ${hook} failed: ${reason}` });
@@ -54,6 +56,7 @@ export async function generate(model: LoadedModel, request: GenerateRequest, hos
   const images: GeneratedImage[] = [];
   const pictures: PixelImage[] = [];
   let grid: GeneratedImage | undefined;
+  let telemetry: JobTelemetry;
   let interrupted = false;
   try {
     await hooks.emit('setup', { request });
@@ -84,8 +87,10 @@ export async function generate(model: LoadedModel, request: GenerateRequest, hos
     await hooks.emit('done', { images: images.length, interrupted });
   } finally {
     clock.stop();
+    telemetry = await meter.finish();
   }
-  const result = { images, times: clock.times, peakBytes: model.peakBytes, interrupted };
+  const { peakBytes } = telemetry.memory;
+  const result = { images, times: clock.times, peakBytes, interrupted, telemetry };
   return grid ? { ...result, grid } : result;
 }
 

@@ -46,6 +46,11 @@ export interface GuidanceOptions {
 
 const OUTPUT = 'prediction';
 
+/** Prompts of unequal length alternate within a step; each keeps a program of its own. */
+function component(mixed: boolean, conditioning: Conditioning | undefined): string {
+  return mixed ? `denoiser ${conditioning?.['context']?.shape[1] ?? 0}` : 'denoiser';
+}
+
 export class GuidedDenoiser {
   readonly #options: GuidedDenoiserOptions;
   /** Conditions in one run; falls to 1 when a batch does not fit the memory. */
@@ -146,29 +151,52 @@ export class GuidedDenoiser {
     const mixed = !sameShapes(all);
     try {
       for (let first = 0; first < all.length;) {
-        const rows = Math.min(all.length - first, mixed ? 1 : this.#rowsAtOnce);
-        throwIfAborted(signal);
-        let program: Program;
-        try {
-          program = await this.#program(rows, all.slice(first, first + rows), mixed);
-        } catch (error) {
-          const tooLarge = error instanceof AppError && error.code === 'backend/out-of-memory';
-          if (!tooLarge || rows === 1) throw error;
-          this.#rowsAtOnce = 1;
-          continue;
-        }
-        const inputs = { ...shared, ...this.#conditionInputs(conditions, all, first, rows, program) };
-        const outputs = await program.run(inputs, signal ? { signal } : {});
-        for (let row = 0; row < rows; row++) {
-          const prediction = outputs[`${OUTPUT}_${row}`];
-          if (prediction) out.push(prediction);
-        }
-        first += rows;
+        const left = all.length - first;
+        const group = await this.#options.model.withRoom(component(mixed, all[first]), () =>
+          this.#predictSome(conditions, all, { first, left: mixed ? 1 : left, mixed, shared, signal }),
+        );
+        out.push(...group);
+        first += group.length;
       }
       return out;
     } catch (error) {
       for (const tensor of out) tensor.dispose();
       throw error;
+    }
+  }
+
+  /** As many conditions as fit at once, from `first` on. */
+  async #predictSome(
+    conditions: StepConditions,
+    all: readonly Conditioning[],
+    some: {
+      first: number;
+      left: number;
+      mixed: boolean;
+      shared: { x: DeviceTensor; timestep: DeviceTensor };
+      signal: AbortSignal | undefined;
+    },
+  ): Promise<DeviceTensor[]> {
+    const { first, left, mixed, shared, signal } = some;
+    const { residency } = this.#options.model;
+    for (;;) {
+      const rows = Math.min(left, this.#rowsAtOnce);
+      throwIfAborted(signal);
+      let program: Program;
+      try {
+        program = await this.#program(rows, all.slice(first, first + rows), mixed);
+      } catch (error) {
+        // A single tensor over a limit of the device, or a plan over the memory limit: splitting helps both.
+        const tooLarge =
+          error instanceof AppError && error.code === 'backend/out-of-memory' && error.details['limit'] !== undefined;
+        if (!tooLarge || rows === 1) throw error;
+        this.#rowsAtOnce = 1;
+        residency.onMeasure?.('denoiser: one condition at a time');
+        continue;
+      }
+      const inputs = { ...shared, ...this.#conditionInputs(conditions, all, first, rows, program) };
+      const outputs = await program.run(inputs, signal ? { signal } : {});
+      return Array.from({ length: rows }, (_, row) => outputs[`${OUTPUT}_${row}`]).filter((one) => one !== undefined);
     }
   }
 
@@ -178,14 +206,13 @@ export class GuidedDenoiser {
     const spec: DenoiserSpec = { batch: rows * batch, height, width, tokens, circular: tiling };
     const { denoiser, family } = model.detected;
     return model.program(
-      // Prompts of unequal length alternate within a step; each keeps a program of its own.
-      mixed ? `denoiser ${tokens}` : 'denoiser',
+      component(mixed, group[0]),
       JSON.stringify({ ...spec, rows }),
       () => {
         const built = family.buildDenoiser(model.detected, spec);
         return { ...built, graph: guidanceRows(built.graph, rows, ['x', 'timestep'], OUTPUT) };
       },
-      { part: denoiser },
+      { part: denoiser, whole: rows > 1 },
     );
   }
 

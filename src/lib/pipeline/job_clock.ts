@@ -16,6 +16,11 @@ export class JobClock {
     this.#current = { stage, since: this.#now() };
   }
 
+  /** The stage that runs. */
+  get stage(): JobStage | undefined {
+    return this.#current?.stage;
+  }
+
   stop(): void {
     if (!this.#current) return;
     const { stage, since } = this.#current;

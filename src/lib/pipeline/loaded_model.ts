@@ -1,12 +1,14 @@
 /**
- * A model with its compiled programs: one slot per component, compiled when first needed, replaced when another size
- * or batch is asked for. Owns its programs; `dispose` returns every byte.
+ * A model with its compiled programs: one per component, compiled when first needed, replaced when another size or
+ * batch is asked for, freed when others need the room. `dispose` returns every byte.
  */
-import type { Backend, CompileOptions, Program } from '../backends/backend';
+import type { Backend, CompileOptions, PlannedProgram, Program } from '../backends/backend';
+import { AppError } from '../base/errors';
 import { applyStack, type LoraStack } from '../models/lora/stack';
 import type { BuiltGraph, ModelPart } from '../models/part';
 import type { DetectedModel, EncoderOutput } from '../models/family';
 import type { ClipLikeTokenizer } from '../prompt/chunks';
+import { Residency } from './residency';
 import type { T5Tokenizer } from '../tokenizers/t5';
 import type { Tokenizer } from '../tokenizers/tokenizer';
 
@@ -15,11 +17,6 @@ export interface TokenizerSet {
   readonly clip: ClipLikeTokenizer;
   readonly t5?: T5Tokenizer;
   readonly qwen?: Tokenizer;
-}
-
-interface Slot {
-  readonly key: string;
-  readonly program: Program;
 }
 
 /** Prompts are encoded again only when they change; 64 entries of a few 100 kB bound the memory. */
@@ -33,7 +30,7 @@ export class LoadedModel {
   readonly name: string;
   /** First 10 digits of the file's SHA-256, as the web UIs show it; empty when unknown. */
   readonly hash: string;
-  readonly #slots = new Map<string, Slot>();
+  readonly residency: Residency;
   readonly #encodings = new Map<string, EncoderOutput>();
   #stack: LoraStack | undefined;
 
@@ -44,6 +41,8 @@ export class LoadedModel {
     id: string;
     name: string;
     hash: string;
+    /** Shared by models of one backend; default one of its own without a limit. */
+    residency?: Residency;
   }) {
     this.detected = options.detected;
     this.backend = options.backend;
@@ -51,6 +50,7 @@ export class LoadedModel {
     this.id = options.id;
     this.name = options.name;
     this.hash = options.hash;
+    this.residency = options.residency ?? new Residency(options.backend);
   }
 
   /**
@@ -63,21 +63,44 @@ export class LoadedModel {
     component: string,
     specKey: string,
     build: () => BuiltGraph,
-    { part, ...options }: CompileOptions & { part?: ModelPart | undefined } = {},
+    { part, whole = false, ...options }: CompileOptions & ProgramOptions = {},
   ): Promise<Program> {
-    const key = part ? `${specKey}|${stackKey(this.#stack, part)}` : specKey;
-    const held = this.#slots.get(component);
-    if (held?.key === key) return held.program;
-    if (held) {
-      // Released before the next one is made: a WebAssembly heap never shrinks, so the peak would stay.
-      this.#slots.delete(component);
-      await held.program.dispose();
+    const key = this.#key(specKey, part);
+    const held = this.residency.find(this, component, key);
+    if (held) return held;
+    const built = this.#built(build, part);
+    return this.residency.admit({ owner: this, component, key, built, options, whole });
+  }
+
+  /** Whether a component would fit beside others of this model that are to stay. */
+  hasRoom(
+    build: () => BuiltGraph,
+    { part, keep = [] }: { part?: ModelPart | undefined; keep?: readonly string[] } = {},
+  ): boolean {
+    const { graph, weights } = this.#built(build, part);
+    let plan: PlannedProgram;
+    try {
+      plan = this.backend.plan(graph, weights);
+    } catch (error) {
+      // One tensor exceeds what the device can bind.
+      if (error instanceof AppError && error.code === 'backend/out-of-memory') return false;
+      throw error;
     }
+    return this.residency.hasRoom(this, plan, keep);
+  }
+
+  /** Runs work on one component; after a failure for lack of memory it is tried again with more room, if there is any. */
+  withRoom<T>(component: string, work: () => Promise<T>): Promise<T> {
+    return this.residency.withRoom(this, component, work);
+  }
+
+  #key(specKey: string, part: ModelPart | undefined): string {
+    return part ? `${specKey}|${stackKey(this.#stack, part)}` : specKey;
+  }
+
+  #built(build: () => BuiltGraph, part: ModelPart | undefined): BuiltGraph {
     const built = build();
-    const { graph, weights } = part && this.#stack ? applyStack(built, part, this.#stack) : built;
-    const program = await this.backend.compile(graph, weights, options);
-    this.#slots.set(component, { key, program });
-    return program;
+    return part && this.#stack ? applyStack(built, part, this.#stack) : built;
   }
 
   /**
@@ -115,19 +138,16 @@ export class LoadedModel {
     if (this.#encodings.size > MAX_CACHED_ENCODINGS && oldest !== undefined) this.#encodings.delete(oldest);
   }
 
-  /** Largest planned bytes of the programs held, weights included. */
-  get peakBytes(): number {
-    let total = 0;
-    for (const { program } of this.#slots.values()) total += program.plan.peakBytes;
-    return total;
-  }
-
   async dispose(): Promise<void> {
-    const slots = [...this.#slots.values()];
-    this.#slots.clear();
     this.#encodings.clear();
-    for (const { program } of slots) await program.dispose();
+    await this.residency.release(this);
   }
+}
+
+interface ProgramOptions {
+  readonly part?: ModelPart | undefined;
+  /** Fail for lack of memory rather than stream weights: the caller knows a cheaper way. */
+  readonly whole?: boolean;
 }
 
 /** What a compiled graph depends on in a stack: files and merged weights, not strengths, which are inputs. */

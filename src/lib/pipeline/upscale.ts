@@ -104,7 +104,7 @@ export async function runUpscaler(
         widthPx: column.length,
         heightPx: row.length,
       });
-      const large = await runTile(model, part, tile, signal);
+      const large = await model.withRoom('upscaler', () => runTile(model, part, tile, signal));
       copyMiddle(large, { widthPx: widthPx * scale, rgba: out }, row, column, scale);
     }
   }

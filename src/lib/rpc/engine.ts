@@ -361,7 +361,7 @@ export interface StageTelemetry {
   readonly ms: number;
   /** Program runs. */
   readonly runs: number;
-  /** Runs whose operators were timed. */
+  /** Runs whose operators were timed; 0 where times of a moment ago served. */
   readonly timedRuns: number;
   readonly dispatches: number;
   /** CPU time of recording and handing over commands. */
@@ -370,6 +370,8 @@ export interface StageTelemetry {
   readonly operatorMs?: number;
   /** Slowest first. */
   readonly operators: readonly OperatorTime[];
+  /** Weights that passed through the device for lack of room: bytes, time to read them, and how much of it was waited for. */
+  readonly streamed?: { readonly bytes: number; readonly loadMs: number; readonly waitMs: number };
 }
 
 /** Bytes, each at its own highest moment. */

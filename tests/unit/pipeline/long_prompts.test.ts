@@ -28,6 +28,7 @@ function modelOf(slot: Partial<TextEncoderSlot> & Pick<TextEncoderSlot, 'id' | '
     },
     tokenizers: { clip, t5: words, qwen: words },
     stackState: () => '',
+    withRoom: (_component: string, work: () => Promise<unknown>) => work(),
     encoding(key: string) {
       const tokens = (key.split('|')[3] ?? '').split(',').length;
       lengths.push(tokens);

@@ -141,6 +141,8 @@ export class TestEngine {
       },
       randomSeed: () => 1,
       isolated: false,
+      // Tests compare bytes of weights: only the model in use keeps any.
+      idleWeightsBytes: 0,
     });
   }
 

@@ -6,7 +6,16 @@ import { throwIfAborted } from '../../base/abort';
 import type { Graph } from '../../graph/ir';
 import { optimize } from '../../graph/passes/optimize';
 import type { WeightMap } from '../../graph/weights';
-import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, Program } from '../backend';
+import type {
+  Backend,
+  BackendMemory,
+  CompileOptions,
+  DeviceTensor,
+  HostTensor,
+  Program,
+  RunObserver,
+  PlannedProgram,
+} from '../backend';
 import { checkHostTensor, disposedError } from '../check_inputs';
 import { emitOnnx, type EmitOptions } from './emitter';
 import { HostTensorPool } from './host_tensors';
@@ -34,6 +43,8 @@ export interface OnnxBackendOptions {
 /** Above this, weights are not kept twice: the WASM heap ends at 4 GiB and never shrinks. */
 const PREPACK_LIMIT_BYTES = 512 * 2 ** 20;
 const WASM_SCORE_BYTES = 32 * 2 ** 20;
+/** The heap ends at 4 GiB; the runtime's own data and gaps between blocks take a share. */
+const WASM_USABLE_BYTES = 3.5 * 2 ** 30;
 /** MatMulNBits on WASM is 11 to 14 times slower than f32 for one row and level with it from about here. */
 const WASM_PACKED_ROWS = 256;
 
@@ -44,9 +55,12 @@ class OnnxBackend implements Backend {
   readonly id: string;
   readonly label: string;
   readonly info: Readonly<Record<string, string>>;
+  readonly streamsWeights = false;
+  readonly memoryLimitBytes?: number;
   readonly #options: OnnxBackendOptions;
   readonly #tensors = new HostTensorPool();
   readonly #programs = new Set<OnnxProgram>();
+  #observer: RunObserver | undefined;
   #disposed = false;
 
   constructor(options: OnnxBackendOptions) {
@@ -54,6 +68,7 @@ class OnnxBackend implements Backend {
     this.id = options.id;
     this.label = options.label;
     this.info = options.runtime.info;
+    if (options.runtime.id === 'wasm') this.memoryLimitBytes = WASM_USABLE_BYTES;
   }
 
   #alive(): void {
@@ -93,11 +108,20 @@ class OnnxBackend implements Backend {
       throwIfAborted(options.signal);
     }
     const plan = memoryPlan(fused, emitted.weightsBytes, emitOptions.maxScoreBytes);
-    const program = new OnnxProgram(this.id, graph, plan, session, this.#tensors, (done) =>
-      this.#programs.delete(done),
-    );
+    const program = new OnnxProgram(this.id, graph, plan, session, this.#tensors, {
+      onDispose: (done) => this.#programs.delete(done),
+      onRun: (done) => this.#report(done),
+    });
     this.#programs.add(program);
     return program;
+  }
+
+  /** Sessions share nothing: every weight is missing. */
+  plan(graph: Graph, weights: WeightMap): PlannedProgram {
+    const options = this.#emitOptions(graph);
+    const fused = optimize(graph);
+    const { weightsBytes } = emitOnnx(fused, weights, options);
+    return { ...memoryPlan(fused, weightsBytes, options.maxScoreBytes), missingWeightsBytes: weightsBytes };
   }
 
   upload(tensor: HostTensor): DeviceTensor {
@@ -124,6 +148,17 @@ class OnnxBackend implements Backend {
       arenaBytes += program.busyBytes;
     }
     return { weightsBytes, arenaBytes, tensorBytes: this.#tensors.liveBytes };
+  }
+
+  observe(observer: RunObserver | undefined): void {
+    this.#observer = observer;
+  }
+
+  /** The runtime tells neither dispatches nor times per operator: one call, no timings. */
+  #report(program: OnnxProgram): void {
+    const held = this.memory();
+    const peakBytes = held.weightsBytes + held.arenaBytes + held.tensorBytes;
+    this.#observer?.onRun({ program, dispatches: 1, encodeMs: 0, held: { ...held, stagingBytes: 0, peakBytes } });
   }
 
   async dispose(): Promise<void> {

@@ -31,13 +31,19 @@ function indexRanges(graph: Graph): ReadonlyMap<string, IndexRange> {
   return ranges;
 }
 
+interface ProgramEvents {
+  readonly onDispose: (program: OnnxProgram) => void;
+  /** At the end of a run, while its memory still counts. */
+  readonly onRun: (program: OnnxProgram) => void;
+}
+
 export class OnnxProgram implements Program {
   readonly graph: Graph;
   readonly plan: MemoryPlan;
   readonly #where: string;
   readonly #tensors: HostTensorPool;
   readonly #indexRanges: ReadonlyMap<string, IndexRange>;
-  readonly #onDispose: (program: OnnxProgram) => void;
+  readonly #events: ProgramEvents;
   #session: OnnxSession | undefined;
   /** Runs follow each other, so that the plan holds. */
   #last: Promise<unknown> = Promise.resolve();
@@ -49,14 +55,14 @@ export class OnnxProgram implements Program {
     plan: MemoryPlan,
     session: OnnxSession,
     tensors: HostTensorPool,
-    onDispose: (program: OnnxProgram) => void,
+    events: ProgramEvents,
   ) {
     this.#where = `${backendId}: ${graph.name}`;
     this.graph = graph;
     this.plan = plan;
     this.#session = session;
     this.#tensors = tensors;
-    this.#onDispose = onDispose;
+    this.#events = events;
     this.#indexRanges = indexRanges(graph);
   }
 
@@ -83,6 +89,7 @@ export class OnnxProgram implements Program {
     let results: Record<string, OnnxTensor>;
     try {
       results = await runSession(this.#session, this.#where, feeds);
+      this.#events.onRun(this);
     } finally {
       this.#busy = false;
     }
@@ -125,7 +132,7 @@ export class OnnxProgram implements Program {
     const session = this.#session;
     if (!session) return;
     this.#session = undefined;
-    this.#onDispose(this);
+    this.#events.onDispose(this);
     await this.#last;
     await session.release();
   }

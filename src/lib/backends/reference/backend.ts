@@ -4,17 +4,30 @@
  */
 import type { Graph } from '../../graph/ir';
 import type { WeightMap } from '../../graph/weights';
-import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor } from '../backend';
+import type {
+  Backend,
+  BackendMemory,
+  CompileOptions,
+  DeviceTensor,
+  HostTensor,
+  PlannedProgram,
+  RunObserver,
+} from '../backend';
 import { checkHostTensor, checkLincomb, disposedError } from '../check_inputs';
-import { loadResidents, ReferenceProgram } from './program';
+import { loadResidents, planReference, ReferenceProgram } from './program';
 import { ownTensor, ReferenceTensor } from './tensor';
+
+/** Browsers round `performance.now()` to this where the page is isolated. */
+const HOST_CLOCK_STEP_MS = 0.005;
 
 class ReferenceBackend implements Backend {
   readonly id = 'reference';
   readonly label = 'CPU reference';
   readonly info = { arithmetic: 'f32 weights, inputs and outputs, f64 in between', threads: '1' };
+  readonly streamsWeights = false;
   readonly #tensors = new Set<ReferenceTensor>();
   readonly #programs = new Set<ReferenceProgram>();
+  #observer: RunObserver | undefined;
   #disposed = false;
 
   #alive(): void {
@@ -25,9 +38,28 @@ class ReferenceBackend implements Backend {
     this.#alive();
     const residents = await loadResidents(graph, weights, options);
     this.#alive();
-    const program = new ReferenceProgram(graph, residents, this.#tensors, (done) => this.#programs.delete(done));
+    const program = new ReferenceProgram(graph, residents, this.#tensors, {
+      onDispose: (done) => this.#programs.delete(done),
+      wantsTimings: (one) => this.#observer?.wantsTimings(one) === true,
+      onRun: (one, nodes, peakArenaBytes) => {
+        const { weightsBytes, tensorBytes } = this.memory();
+        const peakBytes = weightsBytes + tensorBytes + peakArenaBytes;
+        this.#observer?.onRun({
+          program: one,
+          dispatches: one.graph.nodes.length,
+          encodeMs: 0,
+          held: { weightsBytes, arenaBytes: peakArenaBytes, tensorBytes, stagingBytes: 0, peakBytes },
+          ...(nodes ? { timings: Promise.resolve({ clock: 'host', stepMs: HOST_CLOCK_STEP_MS, nodes }) } : {}),
+        });
+      },
+    });
     this.#programs.add(program);
     return program;
+  }
+
+  plan(graph: Graph): PlannedProgram {
+    const plan = planReference(graph);
+    return { ...plan, missingWeightsBytes: plan.weightsBytes };
   }
 
   upload(tensor: HostTensor): DeviceTensor {
@@ -63,6 +95,10 @@ class ReferenceBackend implements Backend {
     let tensorBytes = 0;
     for (const { data } of this.#tensors) tensorBytes += data.byteLength;
     return { weightsBytes, arenaBytes, tensorBytes };
+  }
+
+  observe(observer: RunObserver | undefined): void {
+    this.#observer = observer;
   }
 
   async dispose(): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { throwIfAborted } from '../../base/abort';
 import { AppError } from '../../base/errors';
-import { valueOf, type AnyNode, type Graph, type ValueId } from '../../graph/ir';
+import { valueOf, type AnyNode, type Graph, type Value, type ValueId } from '../../graph/ir';
 import { liveRanges, maxLiveBytes, valueBytes } from '../../graph/liveness';
 import { loadWeight, namedWeight } from '../../graph/load_weight';
 import { opDef } from '../../graph/ops/registry';
@@ -18,15 +18,33 @@ import { ownTensor, ReferenceTensor } from './tensor';
 /** The event loop gets a turn this often, so that cancelling and messages work during long runs. */
 const TURN_MS = 40;
 
+function usedWeights(graph: Graph): Value[] {
+  const used = new Set(graph.nodes.flatMap((node) => node.inputs));
+  for (const id of graph.outputs.values()) used.add(id);
+  return graph.values.filter(({ id, source }) => used.has(id) && source.kind === 'weight');
+}
+
+/** Memory of a program: weights and constants in f32, intermediates in f64. */
+export function planReference(graph: Graph): MemoryPlan {
+  const bytes = (id: ValueId) => (valueOf(graph, id).elementType === 'i32' ? 1 : 2) * valueBytes(valueOf(graph, id));
+  const constants = graph.values.filter(({ source }) => source.kind === 'constant');
+  const weightsBytes = [...usedWeights(graph), ...constants].reduce((sum, value) => sum + valueBytes(value), 0);
+  const arenaBytes = maxLiveBytes(graph, bytes);
+  return {
+    weightsBytes,
+    arenaBytes,
+    naiveArenaBytes: [...liveRanges(graph).keys()].reduce((sum, id) => sum + bytes(id), 0),
+    peakBytes: weightsBytes + arenaBytes,
+  };
+}
+
 /** Weights and constants of a graph in f32, by value id. */
 export async function loadResidents(
   graph: Graph,
   weights: WeightMap,
   { signal, onProgress }: CompileOptions,
 ): Promise<Map<ValueId, Tensor>> {
-  const used = new Set(graph.nodes.flatMap((node) => node.inputs));
-  for (const id of graph.outputs.values()) used.add(id);
-  const wanted = graph.values.filter(({ id, source }) => used.has(id) && source.kind === 'weight');
+  const wanted = usedWeights(graph);
   const total = wanted.reduce((sum, value) => sum + valueBytes(value), 0);
   const residents = new Map<ValueId, Tensor>();
   let done = 0;
@@ -49,39 +67,38 @@ function hostElements(data: Elements): Float32Array | Int32Array {
   return data instanceof Int32Array ? data.slice() : Float32Array.from(data);
 }
 
+interface ProgramEvents {
+  readonly onDispose: (program: ReferenceProgram) => void;
+  readonly wantsTimings: (program: ReferenceProgram) => boolean;
+  /** `nodes` where they were wanted. */
+  readonly onRun: (program: ReferenceProgram, nodes: OpTiming[] | undefined, peakArenaBytes: number) => void;
+}
+
 export class ReferenceProgram implements Program {
   readonly graph: Graph;
   readonly plan: MemoryPlan;
   readonly #tensors: Set<ReferenceTensor>;
-  readonly #onDispose: (program: ReferenceProgram) => void;
+  readonly #events: ProgramEvents;
   /** Values that nobody needs after a node, by the node's position. */
   readonly #dying: readonly (readonly ValueId[])[];
   #residents: ReadonlyMap<ValueId, Tensor> | undefined;
   #liveBytes = 0;
+  #peakBytes = 0;
 
   constructor(
     graph: Graph,
     residents: ReadonlyMap<ValueId, Tensor>,
     tensors: Set<ReferenceTensor>,
-    onDispose: (program: ReferenceProgram) => void,
+    events: ProgramEvents,
   ) {
     this.graph = graph;
     this.#residents = residents;
     this.#tensors = tensors;
-    this.#onDispose = onDispose;
+    this.#events = events;
     const dying: ValueId[][] = graph.nodes.map(() => []);
     for (const { id, last } of liveRanges(graph).values()) dying[last]?.push(id);
     this.#dying = dying;
-    const bytes = (id: ValueId) => (valueOf(graph, id).elementType === 'i32' ? 1 : 2) * valueBytes(valueOf(graph, id));
-    let weightsBytes = 0;
-    for (const { data } of residents.values()) weightsBytes += data.byteLength;
-    const arenaBytes = maxLiveBytes(graph, bytes);
-    this.plan = {
-      weightsBytes,
-      arenaBytes,
-      naiveArenaBytes: [...liveRanges(graph).keys()].reduce((sum, id) => sum + bytes(id), 0),
-      peakBytes: weightsBytes + arenaBytes,
-    };
+    this.plan = planReference(graph);
   }
 
   /** Bytes of the intermediates of runs under way. */
@@ -90,18 +107,28 @@ export class ReferenceProgram implements Program {
   }
 
   async run(inputs: Readonly<Record<string, DeviceTensor>>, options: RunOptions = {}) {
-    return this.#run(inputs, options.signal);
+    const timings: OpTiming[] | undefined = this.#events.wantsTimings(this) ? [] : undefined;
+    this.#peakBytes = 0;
+    const outputs = await this.#run(
+      inputs,
+      options.signal,
+      timings && ((node, ms) => timings.push(this.#timing(node, ms))),
+    );
+    this.#events.onRun(this, timings, this.#peakBytes);
+    return outputs;
   }
 
   async profile(inputs: Readonly<Record<string, DeviceTensor>>): Promise<readonly OpTiming[]> {
     const timings: OpTiming[] = [];
-    const outputs = await this.#run(inputs, undefined, (node, ms) => {
-      const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(this.graph, id)));
-      const flops = opDef(node.op).flops(types, node.attrs, valueOf(this.graph, node.output));
-      timings.push({ op: node.op, scope: node.scope, ms, flops });
-    });
+    const outputs = await this.#run(inputs, undefined, (node, ms) => timings.push(this.#timing(node, ms)));
     for (const tensor of Object.values(outputs)) tensor.dispose();
     return timings;
+  }
+
+  #timing(node: AnyNode, ms: number): OpTiming {
+    const types = node.inputs.map((id) => (id === undefined ? undefined : valueOf(this.graph, id)));
+    const flops = opDef(node.op).flops(types, node.attrs, valueOf(this.graph, node.output));
+    return { op: node.op, scope: node.scope, ms, flops };
   }
 
   async #run(
@@ -120,6 +147,7 @@ export class ReferenceProgram implements Program {
     const hold = (bytes: number) => {
       held += bytes;
       this.#liveBytes += bytes;
+      this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
     };
     try {
       return await this.#runNodes(values, hold, signal, onNode);
@@ -181,7 +209,7 @@ export class ReferenceProgram implements Program {
 
   dispose(): Promise<void> {
     this.#residents = undefined;
-    this.#onDispose(this);
+    this.#events.onDispose(this);
     return Promise.resolve();
   }
 }

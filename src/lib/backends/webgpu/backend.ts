@@ -2,13 +2,24 @@
 import type { AppError } from '../../base/errors';
 import { elementCount } from '../../base/shape';
 import type { Graph } from '../../graph/ir';
+import { namedWeight } from '../../graph/load_weight';
 import { optimize } from '../../graph/passes/optimize';
 import type { WeightMap } from '../../graph/weights';
-import type { Backend, BackendMemory, CompileOptions, DeviceTensor, HostTensor, MemoryPlan } from '../backend';
+import type {
+  Backend,
+  BackendMemory,
+  CompileOptions,
+  DeviceTensor,
+  HostTensor,
+  MemoryPlan,
+  RunObserver,
+  PlannedProgram,
+  PlanOptions,
+} from '../backend';
 import { checkHostTensor, checkLincomb, disposedError } from '../check_inputs';
 import { planArena } from './arena';
 import { ArenaCache } from './arena_cache';
-import { BufferPool } from './buffer_pool';
+import { bufferBytes, BufferPool } from './buffer_pool';
 import { GpuDevice, type DeviceOptions } from './device';
 import type { Engine } from './executor';
 import type { KernelSources } from './kernel_sources';
@@ -17,10 +28,13 @@ import { PipelineCache } from './pipelines';
 import { memoryPlan, WebgpuProgram } from './program';
 import { readBuffer } from './read_buffer';
 import { recordProgram, type RecordOptions } from './recorder';
+import { ownBytes, stayingWeights } from './residents';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
 import { plainTuning, type Tuning } from './tuning';
 import { WeightStore } from './weight_store';
+import { planStream } from './weight_stream';
+import type { packPart } from './weights/pack_weight';
 
 /** One dispatch should end within a frame or two on a slow device (about 1 TFLOP/s). */
 const DISPATCH_FLOPS = 3e10;
@@ -33,6 +47,8 @@ export interface WebgpuOptions extends DeviceOptions {
   readonly dispatchFlops?: number;
   /** Bytes of sentinels around outputs and temporaries, which then reuse nothing; for tests. */
   readonly guardBytes?: number;
+  /** How weights are read; for tests of memory alone. */
+  readonly pack?: typeof packPart;
 }
 
 /** Exact memory of a graph on a device with these limits: weights as stored there, arena as planned. No device needed. */
@@ -41,15 +57,18 @@ export function planWebgpu(
   weights: WeightMap,
   limits: { readonly maxBindingBytes: number; readonly maxBufferBytes: number },
   tuning: Tuning = plainTuning,
+  { weightsBudgetBytes }: PlanOptions = {},
 ): MemoryPlan {
   const options = { maxBindingBytes: limits.maxBindingBytes, dispatchFlops: DISPATCH_FLOPS, tuning };
   const recorded = recordProgram(optimize(graph), weights, options);
-  return memoryPlan(recorded, planArena(recorded, limits.maxBufferBytes));
+  const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
+  return memoryPlan(recorded, planArena(recorded, limits.maxBufferBytes), stream);
 }
 
 export class WebgpuBackend implements Backend {
   readonly id = 'webgpu';
   readonly label = 'WebGPU';
+  readonly streamsWeights = true;
   readonly engine: Engine;
   readonly #options: WebgpuOptions;
   readonly #lincomb: LincombRunner;
@@ -74,10 +93,11 @@ export class WebgpuBackend implements Backend {
         gpu,
         pool,
         pipelines: new PipelineCache(gpu, options.sources),
-        weights: new WeightStore(gpu, pool),
+        weights: new WeightStore(gpu, pool, options.pack),
         arenas: new ArenaCache(pool),
         queue: new SubmitQueue(gpu),
         guardBytes: options.guardBytes ?? 0,
+        observer: undefined,
       };
       return new WebgpuBackend(gpu, options, await LincombRunner.create(engine), engine);
     } catch (error) {
@@ -126,6 +146,21 @@ export class WebgpuBackend implements Backend {
     }
     this.#programs.add(program);
     return program;
+  }
+
+  plan(graph: Graph, weights: WeightMap, { weightsBudgetBytes }: PlanOptions = {}): PlannedProgram {
+    this.#alive();
+    const recorded = recordProgram(optimize(graph), weights, this.#recordOptions());
+    const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
+    const { gpu, weights: store } = this.engine;
+    const plan = memoryPlan(recorded, planArena(recorded, gpu.limits.maxBufferBytes), stream);
+    let missingWeightsBytes = ownBytes(recorded, stream);
+    for (const index of stayingWeights(recorded, stream)) {
+      const planned = recorded.weights[index];
+      if (!planned || store.has(planned, namedWeight(weights, planned.plan.name))) continue;
+      for (const { bytes } of planned.plan.parts) missingWeightsBytes += bufferBytes(bytes);
+    }
+    return { ...plan, missingWeightsBytes };
   }
 
   upload(tensor: HostTensor): DeviceTensor {
@@ -183,6 +218,11 @@ export class WebgpuBackend implements Backend {
       arenaBytes: pool.bytes('arena') + pool.bytes('staging'),
       tensorBytes: pool.bytes('tensors'),
     };
+  }
+
+  observe(observer: RunObserver | undefined): void {
+    this.engine.observer = observer;
+    this.engine.pool.takePeaks();
   }
 
   async dispose(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Every GPU buffer of the backend is made and freed here, so that live bytes are exact. */
 import { AppError } from '../../base/errors';
+import type { HeldBytes } from '../backend';
 import { scopeError, type GpuDevice } from './device';
 
 /** `fixed`: a few kilobytes that live as long as the backend; not part of any job's memory. */
@@ -20,6 +21,7 @@ export class BufferPool {
   readonly #gpu: GpuDevice;
   readonly #live = new Set<PooledBuffer>();
   readonly #bytes: Record<BufferUse, number> = { weights: 0, arena: 0, tensors: 0, staging: 0, fixed: 0 };
+  #peaks: HeldBytes = { weightsBytes: 0, arenaBytes: 0, tensorBytes: 0, stagingBytes: 0, peakBytes: 0 };
   /** Allocations whose error scope has not answered yet. */
   readonly #pending = new Set<Promise<AppError | undefined>>();
   #failed: AppError | undefined;
@@ -53,6 +55,7 @@ export class BufferPool {
     const pooled: PooledBuffer = { buffer: made.result, bytes: size, use };
     this.#live.add(pooled);
     this.#bytes[use] += size;
+    this.#notePeaks();
     const answer = made.error.then((error) => (error ? scopeError(`${label} (${size} bytes)`, error) : undefined));
     this.#pending.add(answer);
     void answer.then((error) => {
@@ -78,6 +81,26 @@ export class BufferPool {
     this.#failed = undefined;
     this.#gpu.assertUsable();
     if (error) throw error;
+  }
+
+  /** Highest bytes since the last call. */
+  takePeaks(): HeldBytes {
+    const peaks = this.#peaks;
+    this.#peaks = { weightsBytes: 0, arenaBytes: 0, tensorBytes: 0, stagingBytes: 0, peakBytes: 0 };
+    this.#notePeaks();
+    return peaks;
+  }
+
+  #notePeaks(): void {
+    const { weights, arena, tensors, staging } = this.#bytes;
+    const peaks = this.#peaks;
+    this.#peaks = {
+      weightsBytes: Math.max(peaks.weightsBytes, weights),
+      arenaBytes: Math.max(peaks.arenaBytes, arena),
+      tensorBytes: Math.max(peaks.tensorBytes, tensors),
+      stagingBytes: Math.max(peaks.stagingBytes, staging),
+      peakBytes: Math.max(peaks.peakBytes, weights + arena + tensors + staging),
+    };
   }
 
   dispose(): void {

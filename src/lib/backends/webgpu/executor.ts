@@ -1,4 +1,5 @@
 /** What programs of one backend share: device, pool, pipelines, weights, arenas, queue. */
+import type { RunObserver } from '../backend';
 import type { ArenaCache } from './arena_cache';
 import type { BufferPool } from './buffer_pool';
 import type { GpuDevice } from './device';
@@ -15,6 +16,8 @@ export interface Engine {
   readonly queue: SubmitQueue;
   /** Bytes of sentinels around what kernels write; 0 outside tests. */
   readonly guardBytes: number;
+  /** Who is told of runs. */
+  observer: RunObserver | undefined;
 }
 
 /** Groups of a linear grid over x and y; kernels guard against the surplus. */

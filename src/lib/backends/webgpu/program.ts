@@ -3,7 +3,16 @@ import { throwIfAborted } from '../../base/abort';
 import { AppError } from '../../base/errors';
 import { elementCount } from '../../base/shape';
 import { valueOf } from '../../graph/ir';
-import type { CompileOptions, DeviceTensor, MemoryPlan, OpTiming, Program, RunOptions } from '../backend';
+import type {
+  CompileOptions,
+  DeviceTensor,
+  MemoryPlan,
+  OpTiming,
+  Program,
+  RunOptions,
+  RunTimings,
+  StreamTimes,
+} from '../backend';
 import { disposedError, matchInputs } from '../check_inputs';
 import type { WeightMap } from '../../graph/weights';
 import { planArena, type ArenaPlan } from './arena';
@@ -13,13 +22,15 @@ import { bufferBytes } from './buffer_pool';
 import { gridOf, PARAMS_STRIDE, type Engine } from './executor';
 import type { Pipeline } from './pipelines';
 import type { BufferId, DispatchPlan, ProgramPlan } from './plan_types';
-import { profileDispatches } from './profile';
+import { OpTimer } from './op_timer';
+import { nodeTimes, pacedTimes } from './profile';
 import { Residents, residentBytes, type Range } from './residents';
 import { DISPATCH_FLOPS } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
+import { planStream, type StreamPlan } from './weight_stream';
 
 /** Exact memory of a recorded program, before anything is loaded. Weights shared with other programs count in full. */
-export function memoryPlan(plan: ProgramPlan, arena: ArenaPlan): MemoryPlan {
+export function memoryPlan(plan: ProgramPlan, arena: ArenaPlan, stream?: StreamPlan): MemoryPlan {
   let border = 0;
   let naiveBorder = 0;
   for (const buffer of plan.buffers) {
@@ -27,13 +38,14 @@ export function memoryPlan(plan: ProgramPlan, arena: ArenaPlan): MemoryPlan {
     border += bufferBytes(buffer.bytes);
     naiveBorder += bufferBytes(buffer.bytes);
   }
-  const weightsBytes = residentBytes(plan);
+  const weightsBytes = residentBytes(plan, stream);
   const arenaBytes = arena.sizes.reduce((sum, size) => sum + bufferBytes(size), 0) + border;
   return {
     weightsBytes,
     arenaBytes,
     naiveArenaBytes: arena.naiveBytes + naiveBorder,
     peakBytes: weightsBytes + arenaBytes,
+    ...(stream ? { streamedBytes: stream.bytesPerRun } : {}),
   };
 }
 
@@ -72,7 +84,7 @@ export class WebgpuProgram implements Program {
     this.#pipelines = pipelines;
     this.#residents = residents;
     this.#onDispose = onDispose;
-    this.plan = memoryPlan(recorded, arenaPlan);
+    this.plan = memoryPlan(recorded, arenaPlan, residents.streamer?.plan);
     if (residents.params) {
       this.#paramsGroup = engine.gpu.device.createBindGroup({
         label: `${recorded.graph.name} params`,
@@ -95,7 +107,9 @@ export class WebgpuProgram implements Program {
       recorded.dispatches.map(({ kernel, overrides }) => engine.pipelines.get(kernel, overrides)),
     );
     throwIfAborted(options.signal);
-    const residents = await Residents.load(engine, recorded, pipelines, weights, options);
+    const { weightsBudgetBytes } = options;
+    const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
+    const residents = await Residents.load(engine, recorded, pipelines, weights, { ...options, stream });
     return new WebgpuProgram(engine, recorded, arenaPlan, pipelines, residents, onDispose);
   }
 
@@ -107,33 +121,89 @@ export class WebgpuProgram implements Program {
     inputs: Readonly<Record<string, DeviceTensor>>,
     { signal }: RunOptions = {},
   ): Promise<Record<string, DeviceTensor>> {
-    return this.#withBuffers(inputs, signal, async (buffers) => {
-      const { dispatches } = this.#recorded;
-      const pieceFlops = () => this.#engine.queue.pieceFlops;
-      for (let first = 0; first < dispatches.length;) {
-        let flops = 0;
-        let last = first;
-        const budget = pieceFlops();
-        while (last < dispatches.length && (last === first || flops < budget)) {
-          flops += (dispatches[last]?.flops ?? 0) + DISPATCH_FLOPS;
-          last++;
-        }
-        const [begin, end] = [first, last];
-        const label = `${this.graph.name} ${begin}..${end - 1}`;
-        await this.#engine.queue.submit(label, flops, (encoder) => this.#encode(encoder, buffers, begin, end), signal);
-        first = last;
-      }
-    });
+    const { observer, queue } = this.#engine;
+    const timer = observer?.wantsTimings(this) ? this.#timer() : undefined;
+    const encodedMs = queue.encodeMs;
+    let timings: Promise<RunTimings | undefined> | undefined;
+    let streamed: StreamTimes | undefined;
+    try {
+      const outputs = await this.#withBuffers(inputs, signal, async (buffers) => {
+        streamed = await this.#submitAll(buffers, signal, timer);
+        // Read behind the run, so that the caller need not wait for the device.
+        timings = timer?.read().then(
+          ({ ms, stepMs }) => ({ clock: 'timestamps', stepMs, nodes: nodeTimes(this.#recorded, ms) }),
+          () => undefined,
+        );
+      });
+      observer?.onRun({
+        program: this,
+        dispatches: this.#recorded.dispatches.length,
+        encodeMs: queue.encodeMs - encodedMs,
+        held: this.#engine.pool.takePeaks(),
+        ...(streamed ? { streamed } : {}),
+        ...(timings ? { timings } : {}),
+      });
+      return outputs;
+    } finally {
+      if (!timings) timer?.destroy();
+    }
   }
 
   async profile(inputs: Readonly<Record<string, DeviceTensor>>): Promise<readonly OpTiming[]> {
-    let timings: readonly OpTiming[] = [];
+    let ms: readonly number[] = [];
     const outputs = await this.#withBuffers(inputs, undefined, async (buffers) => {
-      await this.#engine.queue.drain();
-      timings = await profileDispatches(this.#engine, this.#recorded, (pass, i) => this.#dispatch(pass, buffers, i));
+      const timer = this.#timer();
+      if (timer) {
+        await this.#submitAll(buffers, undefined, timer);
+        ({ ms } = await timer.read());
+      } else {
+        await this.#engine.queue.drain();
+        ms = await pacedTimes(this.#engine, this.#recorded, (pass, i) => this.#dispatch(pass, buffers, i));
+      }
     });
     for (const tensor of Object.values(outputs)) tensor.dispose();
-    return timings;
+    return nodeTimes(this.#recorded, ms);
+  }
+
+  #timer(): OpTimer | undefined {
+    return OpTimer.create(this.#engine, this.#recorded.dispatches.length);
+  }
+
+  /** All dispatches, in groups where weights pass through. */
+  async #submitAll(
+    buffers: RunBuffers,
+    signal: AbortSignal | undefined,
+    timer: OpTimer | undefined,
+  ): Promise<StreamTimes | undefined> {
+    const submit = (first: number, end: number) => this.#submitRange(buffers, [first, end], signal, timer);
+    const streamer = this.#residents?.streamer;
+    if (streamer) return streamer.run(submit, signal);
+    await submit(0, this.#recorded.dispatches.length);
+    return undefined;
+  }
+
+  /** Consecutive dispatches in pieces of bounded time. */
+  async #submitRange(
+    buffers: RunBuffers,
+    [from, to]: readonly [number, number],
+    signal: AbortSignal | undefined,
+    timer: OpTimer | undefined,
+  ): Promise<void> {
+    const { dispatches } = this.#recorded;
+    const { queue } = this.#engine;
+    for (let first = from; first < to;) {
+      let flops = 0;
+      let last = first;
+      const budget = queue.pieceFlops;
+      while (last < to && (last === first || flops < budget)) {
+        flops += (dispatches[last]?.flops ?? 0) + DISPATCH_FLOPS;
+        last++;
+      }
+      const [begin, end] = [first, last];
+      const label = `${this.graph.name} ${begin}..${end - 1}`;
+      await queue.submit(label, flops, (encoder) => this.#encode(encoder, buffers, [begin, end], timer), signal);
+      first = last;
+    }
   }
 
   /**
@@ -271,10 +341,22 @@ export class WebgpuProgram implements Program {
     }
   }
 
-  #encode(encoder: GPUCommandEncoder, buffers: RunBuffers, begin: number, end: number): void {
-    const pass = encoder.beginComputePass({ label: this.graph.name });
-    for (let i = begin; i < end; i++) this.#dispatch(pass, buffers, i);
-    pass.end();
+  /** One pass for all, or one for each where they are timed. */
+  #encode(
+    encoder: GPUCommandEncoder,
+    buffers: RunBuffers,
+    [begin, end]: readonly [number, number],
+    timer: OpTimer | undefined,
+  ): void {
+    const label = this.graph.name;
+    let pass = timer ? undefined : encoder.beginComputePass({ label });
+    for (let i = begin; i < end; i++) {
+      const timestampWrites = timer?.writes(i);
+      if (timestampWrites) pass = encoder.beginComputePass({ label, timestampWrites });
+      if (pass) this.#dispatch(pass, buffers, i);
+      if (timestampWrites) pass?.end();
+    }
+    if (!timer) pass?.end();
   }
 
   #dispatch(pass: GPUComputePassEncoder, buffers: RunBuffers, index: number): void {
@@ -304,7 +386,7 @@ export class WebgpuProgram implements Program {
       }
       const kind = this.#recorded.buffers[operand.buffer]?.kind;
       passing ||= kind === 'input' || kind === 'output';
-      const { buffer, offset } = this.#locate(operand.buffer, buffers);
+      const { buffer, offset } = this.#locate(operand.buffer, buffers, index);
       return { binding, resource: { buffer, offset: offset + operand.offset, size: operand.bytes } };
     });
     const group = this.#engine.gpu.device.createBindGroup({ label: kernel.label, layout, entries });
@@ -312,7 +394,7 @@ export class WebgpuProgram implements Program {
     return group;
   }
 
-  #locate(id: BufferId, { arena, inputs, outputs }: RunBuffers): Range {
+  #locate(id: BufferId, { arena, inputs, outputs }: RunBuffers, dispatch: number): Range {
     const planned = this.#recorded.buffers[id];
     let found: Range | undefined;
     if (planned?.kind === 'input' || planned?.kind === 'output') {
@@ -322,7 +404,7 @@ export class WebgpuProgram implements Program {
       const pooled = placement && arena.buffers[placement.arena];
       found = pooled && { buffer: pooled.buffer, offset: placement.offset };
     } else {
-      found = this.#residents?.range(id);
+      found = this.#residents?.range(id, dispatch);
     }
     if (!found) throw disposedError(`program ${this.graph.name}`);
     return found;

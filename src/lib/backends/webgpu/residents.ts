@@ -8,7 +8,9 @@ import { DUMMY_SLOT, DUMMY_SLOTS, PARAMS_STRIDE, type Engine } from './executor'
 import { writeParams } from './kernel_sources';
 import type { Pipeline } from './pipelines';
 import type { BufferId, DispatchPlan, ProgramPlan } from './plan_types';
+import { Streamer } from './streamer';
 import type { WeightLease } from './weight_store';
+import { STREAM_SLOTS, type StreamPlan } from './weight_stream';
 import { alignUp, OFFSET_ALIGNMENT } from './weights/weight_plan';
 
 /** A range of a real buffer. */
@@ -32,12 +34,36 @@ function constantOffsets(plan: ProgramPlan): {
   return { offsets, bytes };
 }
 
+/** Exact bytes that `Residents` holds for a plan besides weights: constants, parameters, slots. */
+export function ownBytes(plan: ProgramPlan, stream: StreamPlan | undefined): number {
+  const constants = bufferBytes(constantOffsets(plan).bytes);
+  const params = bufferBytes(PARAMS_STRIDE * Math.max(1, plan.dispatches.length));
+  return constants + params + (stream ? STREAM_SLOTS * bufferBytes(stream.slotBytes) : 0);
+}
+
+/** Weights that stay on the device: whole ones, since programs share them. */
+export function stayingWeights(plan: ProgramPlan, stream: StreamPlan | undefined): ReadonlySet<number> {
+  const staying = new Set<number>();
+  for (const [id, buffer] of plan.buffers.entries()) {
+    if (buffer.kind === 'weight' && !stream?.streamed.has(id)) staying.add(buffer.weight);
+  }
+  return staying;
+}
+
 /** Exact bytes that `Residents` holds for a plan. */
-export function residentBytes(plan: ProgramPlan): number {
-  let bytes =
-    bufferBytes(constantOffsets(plan).bytes) + bufferBytes(PARAMS_STRIDE * Math.max(1, plan.dispatches.length));
-  for (const buffer of plan.buffers) if (buffer.kind === 'weight') bytes += bufferBytes(buffer.bytes);
+export function residentBytes(plan: ProgramPlan, stream?: StreamPlan): number {
+  const staying = stayingWeights(plan, stream);
+  let bytes = ownBytes(plan, stream);
+  for (const buffer of plan.buffers) {
+    if (buffer.kind === 'weight' && staying.has(buffer.weight)) bytes += bufferBytes(buffer.bytes);
+  }
   return bytes;
+}
+
+interface LoadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: CompileOptions['onProgress'] | undefined;
+  readonly stream: StreamPlan | undefined;
 }
 
 export class Residents {
@@ -47,6 +73,7 @@ export class Residents {
   readonly #ranges = new Map<BufferId, Range>();
   #params: PooledBuffer | undefined;
   #constants: PooledBuffer | undefined;
+  #streamer: Streamer | undefined;
 
   private constructor(engine: Engine) {
     this.#engine = engine;
@@ -58,13 +85,14 @@ export class Residents {
     plan: ProgramPlan,
     pipelines: readonly Pipeline[],
     weights: WeightMap,
-    { signal, onProgress }: CompileOptions,
+    { signal, onProgress, stream }: LoadOptions,
   ): Promise<Residents> {
     const residents = new Residents(engine);
     try {
+      if (stream) residents.#streamer = new Streamer(engine, plan, stream, weights);
       residents.#loadConstants(plan);
       residents.#writeParams(plan.dispatches, pipelines);
-      await residents.#loadWeights(plan, weights, signal, onProgress);
+      await residents.#loadWeights(plan, weights, { signal, onProgress, stream });
       await engine.pool.settle();
       throwIfAborted(signal);
       return residents;
@@ -83,8 +111,13 @@ export class Residents {
     return this.#constants && { buffer: this.#constants.buffer, offset: DUMMY_SLOT * (binding % DUMMY_SLOTS) };
   }
 
-  range(id: BufferId): Range | undefined {
-    return this.#ranges.get(id);
+  /** @param dispatch the one that binds it: streamed weights lie where their group's slot is */
+  range(id: BufferId, dispatch: number): Range | undefined {
+    return this.#ranges.get(id) ?? this.#streamer?.range(id, dispatch);
+  }
+
+  get streamer(): Streamer | undefined {
+    return this.#streamer;
   }
 
   #loadConstants(plan: ProgramPlan): void {
@@ -115,15 +148,14 @@ export class Residents {
     this.#engine.gpu.device.queue.writeBuffer(this.#params.buffer, 0, view.buffer);
   }
 
-  async #loadWeights(
-    plan: ProgramPlan,
-    weights: WeightMap,
-    signal: AbortSignal | undefined,
-    onProgress: CompileOptions['onProgress'],
-  ): Promise<void> {
-    const total = plan.weights.reduce((sum, { plan: { bytes } }) => sum + bytes, 0);
+  async #loadWeights(plan: ProgramPlan, weights: WeightMap, options: LoadOptions): Promise<void> {
+    const { signal, onProgress, stream } = options;
+    const staying = stayingWeights(plan, stream);
+    let total = 0;
+    for (const index of staying) total += plan.weights[index]?.plan.bytes ?? 0;
     let done = 0;
     for (const [index, planned] of plan.weights.entries()) {
+      if (!staying.has(index)) continue;
       throwIfAborted(signal);
       const lease = await this.#engine.weights.acquire(planned, namedWeight(weights, planned.plan.name), signal);
       this.#leases.push(lease);
@@ -140,6 +172,7 @@ export class Residents {
   }
 
   dispose(): void {
+    this.#streamer?.dispose();
     for (const lease of this.#leases) lease.release();
     for (const pooled of this.#own) this.#engine.pool.free(pooled);
     this.#leases.length = 0;

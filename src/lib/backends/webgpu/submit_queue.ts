@@ -19,6 +19,7 @@ export class SubmitQueue {
   readonly #gpu: GpuDevice;
   readonly #inFlight: Promise<void>[] = [];
   #flopsPerMs = FIRST_FLOPS_PER_MS;
+  #encodeMs = 0;
 
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu;
@@ -27,6 +28,11 @@ export class SubmitQueue {
   /** FLOPs that one submit should hold. */
   get pieceFlops(): number {
     return this.#flopsPerMs * BUDGET_MS;
+  }
+
+  /** CPU time of all recording and submitting so far. */
+  get encodeMs(): number {
+    return this.#encodeMs;
   }
 
   /**
@@ -49,6 +55,7 @@ export class SubmitQueue {
       encode(encoder);
       this.#gpu.device.queue.submit([encoder.finish({ label })]);
     });
+    this.#encodeMs += performance.now() - begun;
     const done = (async () => {
       await this.#gpu.idle();
       const failure = await error;

@@ -8,6 +8,7 @@ import type { BufferPool, PooledBuffer } from './buffer_pool';
 import type { GpuDevice } from './device';
 import type { PlannedWeight } from './plan_types';
 import { packPart } from './weights/pack_weight';
+import type { WeightPart } from './weights/weight_plan';
 
 /** Bytes written between waits for the device: bounds what the browser keeps in staging memory. */
 const WRITE_WINDOW_BYTES = 64 * 1024 * 1024;
@@ -31,10 +32,13 @@ export class WeightStore {
   readonly #sourceIds = new WeakMap<ByteSource, number>();
   #nextSource = 0;
   #written = 0;
+  readonly #pack: typeof packPart;
 
-  constructor(gpu: GpuDevice, pool: BufferPool) {
+  /** @param pack how a part is read; replaced by tests that look at memory alone */
+  constructor(gpu: GpuDevice, pool: BufferPool, pack: typeof packPart = packPart) {
     this.#gpu = gpu;
     this.#pool = pool;
+    this.#pack = pack;
   }
 
   /**
@@ -72,28 +76,48 @@ export class WeightStore {
     return { buffers: held.buffers, release };
   }
 
-  async #load(entry: Entry, { plan, shape }: PlannedWeight, named: NamedWeight, signal?: AbortSignal): Promise<void> {
+  async #load(entry: Entry, planned: PlannedWeight, named: NamedWeight, signal?: AbortSignal): Promise<void> {
+    const { plan } = planned;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
     for (const part of plan.parts) {
       const pooled = this.#pool.allocate(`weight ${plan.name}`, part.bytes, 'weights', usage);
       entry.buffers.push(pooled);
-      const write = async (offset: number, bytes: Uint8Array<ArrayBuffer>) => {
-        this.#gpu.device.queue.writeBuffer(pooled.buffer, offset, bytes);
-        this.#written += bytes.byteLength;
-        if (this.#written < WRITE_WINDOW_BYTES) return;
-        this.#written = 0;
-        await this.#gpu.idle();
-      };
-      await packPart(plan, part, named, shape, write, signal);
+      await this.write(planned, part, named, { buffer: pooled.buffer, offset: 0 }, signal);
     }
   }
 
+  /** Whether some program holds the weight. */
+  has(planned: PlannedWeight, named: NamedWeight): boolean {
+    return this.#entries.has(this.#key(planned, named));
+  }
+
+  /** Reads one part of a weight into a range of a buffer. @throws AppError 'file/…', 'quant/…', 'job/cancelled' */
+  async write(
+    { plan, shape }: PlannedWeight,
+    part: WeightPart,
+    named: NamedWeight,
+    target: { readonly buffer: GPUBuffer; readonly offset: number },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const write = async (offset: number, bytes: Uint8Array<ArrayBuffer>) => {
+      this.#gpu.device.queue.writeBuffer(target.buffer, target.offset + offset, bytes);
+      this.#written += bytes.byteLength;
+      if (this.#written < WRITE_WINDOW_BYTES) return;
+      this.#written = 0;
+      await this.#gpu.idle();
+    };
+    await this.#pack(plan, part, named, shape, write, signal);
+  }
+
+  #sourceId(source: ByteSource): number {
+    const known = this.#sourceIds.get(source);
+    if (known !== undefined) return known;
+    this.#sourceIds.set(source, this.#nextSource);
+    return this.#nextSource++;
+  }
+
   #key({ form, shape, plan }: PlannedWeight, { tensor, rows, transposed }: NamedWeight): string {
-    let source = this.#sourceIds.get(tensor.source);
-    if (source === undefined) {
-      source = this.#nextSource++;
-      this.#sourceIds.set(tensor.source, source);
-    }
+    const source = tensor.source.contentId ?? this.#sourceId(tensor.source);
     const view = `${rows ? `${rows.start}+${rows.count}` : ''}${transposed ? 'T' : ''}${tensor.strides?.join(',') ?? ''}`;
     return `${source} ${tensor.byteOffset} ${tensor.type} ${tensor.name} ${view} ${form} ${shape.join('x')} ${plan.storage.fragment}`;
   }
