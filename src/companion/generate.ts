@@ -207,7 +207,14 @@ void runCommand(command, async (options, _words, signal) => {
     const times = [{ stage: 'load', ms: loadMs }, ...result.times];
     for (const { stage, ms } of times) console.log(`${stage.padEnd(8)} ${(ms / 1000).toFixed(2).padStart(7)} s`);
     const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
-    console.log(`memory   ${mib(peakRss)} MiB at most (planned for the model: ${mib(result.peakBytes)} MiB)`);
+    const { memory, measures } = result.telemetry ?? {};
+    console.log(`memory   ${mib(peakRss)} MiB of the process at most`);
+    if (memory) {
+      console.log(
+        `model    ${mib(memory.peakBytes)} MiB at most (planned ${mib(memory.plannedPeakBytes)}, without a plan ${mib(memory.naiveBytes)} MiB)`,
+      );
+    }
+    for (const measure of measures ?? []) console.log(`note     ${measure}`);
     if (options.json !== undefined) {
       const report = {
         backend: backend.id,
@@ -215,7 +222,7 @@ void runCommand(command, async (options, _words, signal) => {
         model: { name: model.name, hash: model.hash, family: model.detected.family.id },
         times,
         peakRssBytes: peakRss,
-        plannedPeakBytes: result.peakBytes,
+        telemetry: result.telemetry,
         interrupted: result.interrupted,
         request: { ...request, init: undefined },
         images: result.images.map(({ seed, infotext, widthPx, heightPx }) => ({ seed, infotext, widthPx, heightPx })),
