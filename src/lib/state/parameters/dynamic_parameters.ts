@@ -1,0 +1,63 @@
+/** Parameters whose schema belongs to the chosen sampler or the open model. */
+import type { MessageKey } from '../../i18n/en';
+import { samplers } from '../../sampling/registry';
+import type { OptionDef } from '../../sampling/options';
+import type { ParameterContext, ParameterDef } from './parameter';
+import type { ParameterPath } from './parameter_path';
+
+/** Options of the sampler in use, then switches of the model. */
+export function dynamicParameters(context: ParameterContext): readonly ParameterDef[] {
+  const sampler = samplers.find(({ id }) => id === context.parameters.sampler);
+  const own = Object.entries((sampler?.options ?? {}) as Readonly<Record<string, OptionDef>>);
+  return [...own.map(([name, def]) => samplerOption(name, def)), ...modelOptions(context)];
+}
+
+function samplerOption(name: string, def: OptionDef): ParameterDef {
+  const base = {
+    path: `samplerOptions.${name}` as ParameterPath,
+    group: 'sampler',
+    label: `samplerOption.${name}` as MessageKey,
+    fallback: { label: name, hint: def.about },
+    optional: true,
+    ...(def.infotext === undefined ? {} : { infotext: def.infotext }),
+  } as const;
+  switch (def.kind) {
+    case 'number': {
+      const { min, max } = def;
+      const step = def.integer ? 1 : 0.01;
+      const slider = max <= 100 ? { sliderMax: max } : {};
+      return { ...base, kind: 'number', min, max: Math.min(max, 1e9), step, ...slider, default: def.default };
+    }
+    case 'choice':
+      return { ...base, kind: 'choice', choices: def.choices.map((id) => ({ id, label: id })), default: def.default };
+    case 'flag':
+      return { ...base, kind: 'flag', default: def.default };
+    case 'text':
+      return { ...base, kind: 'text', rows: 1, default: def.default };
+  }
+  def satisfies never;
+}
+
+function modelOptions({ model }: ParameterContext): readonly ParameterDef[] {
+  return (model?.controls.options ?? []).flatMap((option): readonly ParameterDef[] => {
+    // CFG has a line of its own; files are chosen with the model.
+    if (option.type === 'files' || option.id === 'cfgScale') return [];
+    const inRequest = option.place === 'request';
+    const base = {
+      path: (inRequest ? option.id : `modelOptions.${option.id}`) as ParameterPath,
+      group: option.id === 'distilledGuidance' ? 'basic' : 'model',
+      label: `modelOption.${option.id}` as MessageKey,
+      fallback: { label: option.label, hint: option.drives },
+      optional: true,
+      ...(option.infotext === undefined ? {} : { infotext: option.infotext }),
+    } as const;
+    if (option.type === 'number') {
+      const { min, max, step } = option;
+      return [{ ...base, kind: 'number', min, max, step, sliderMax: max, default: option.default }];
+    }
+    if (option.type === 'boolean') return [{ ...base, kind: 'flag', default: option.default }];
+    return [
+      { ...base, kind: 'choice', choices: option.choices.map((id) => ({ id, label: id })), default: option.default },
+    ];
+  });
+}
