@@ -14,6 +14,7 @@ import {
 } from '../canvas/live_scheduler';
 import type { GeneratedImage, GenerateRequest, InitRequest } from '../rpc/engine';
 import type { EngineState } from './engine.svelte';
+import { inpaintRequest } from './parameters/job_request';
 import type { GenerationState } from './generation.svelte';
 import type { StudioState } from './studio.svelte';
 
@@ -33,8 +34,6 @@ const SEED_MAX = 2 ** 32;
 const FEW_CORES = 4;
 /** Strokes of one hatching follow each other within this time; a step between them would be felt. */
 const NEXT_STROKE_MS = 350;
-/** Softens the border between repainted and kept. */
-const MASK_BLUR_PX = 4;
 
 export class LiveState {
   on = $state(false);
@@ -114,11 +113,7 @@ export class LiveState {
       image,
       strength: this.strength,
       resizeMode: 'just',
-      ...(mask
-        ? {
-            inpaint: { mask, invert: false, blurPx: MASK_BLUR_PX, fill: 'original', area: 'whole', paddingPx: 32 },
-          }
-        : {}),
+      ...(mask ? { inpaint: inpaintRequest(mask, this.#generation.parameters) } : {}),
     };
   }
 
@@ -248,7 +243,7 @@ export class LiveState {
     if (kind === 'draft') this.#lastSeed = input.seed >= 0 ? input.seed : randomSeed();
     const parameters = $state.snapshot(this.#generation.parameters);
     const request: GenerateRequest = {
-      ...parameters,
+      ...this.#generation.request(parameters),
       ...this.jobSize(),
       modelId: model.id,
       steps: kind === 'draft' ? Math.min(this.draftSteps, parameters.steps) : parameters.steps,
