@@ -5,9 +5,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parse } from 'svelte/compiler';
-import { en, type MessageKey, type PluralMessage } from '../../src/lib/i18n/en';
+import { en as enFirst, type MessageKey, type PluralMessage } from '../../src/lib/i18n/en';
+import { enLater } from '../../src/lib/i18n/en_later';
 import { LOCALES, type LocaleDef } from '../../src/lib/i18n/locales';
 
+const en = { ...enFirst, ...enLater };
 const root = resolve(import.meta.dirname, '../..');
 const problems: string[] = [];
 type Message = string | PluralMessage;
@@ -17,9 +19,9 @@ const SAME_EVERYWHERE = new Set(['app.name', 'generate.shortcut', 'models.kind.l
 
 /** Words that a language spells as English does. */
 const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {
-  de: ['Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler'],
+  de: ['Variation', 'Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler'],
   es: ['General', 'Radial', 'Control', 'Normal'],
-  fr: ['Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
+  fr: ['Variation', 'Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
   'pt-BR': ['Prompt', 'Radial', 'Normal'],
 };
 

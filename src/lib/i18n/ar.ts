@@ -1,7 +1,7 @@
 /** Arabic. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const ar: Messages = {
+export const ar: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': 'اكتب أو ارسم. تظهر الصور هنا في متصفحك.',
   'nav.main': 'القائمة الرئيسية',
@@ -493,5 +493,6 @@ export const ar: Messages = {
   'theme.dark': 'داكن',
   'error.details': 'ما حدث',
   'update.ready': 'نسخة جديدة جاهزة.',
+  'error.title': 'حدث خطأ ما',
   'update.apply': 'إعادة التحميل الآن',
 };

@@ -1,7 +1,7 @@
 /** German. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const de: Messages = {
+export const de: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': 'Schreiben oder skizzieren. Bilder entstehen, hier in deinem Browser.',
   'nav.main': 'Hauptmenü',
@@ -432,5 +432,6 @@ export const de: Messages = {
   'theme.dark': 'Dunkel',
   'error.details': 'Was passiert ist',
   'update.ready': 'Eine neue Version ist bereit.',
+  'error.title': 'Etwas ist schiefgegangen',
   'update.apply': 'Jetzt neu laden',
 };

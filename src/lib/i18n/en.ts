@@ -1,7 +1,10 @@
 /**
  * English, the source of all interface texts: every key is defined here, other languages must have the same.
- * `{name}` is filled in; a message with plural forms chooses by `{count}`.
+ * `{name}` is filled in; a message with plural forms chooses by `{count}`. These come with the page; texts of what
+ * loads later are in en_later.ts.
  */
+import type { LaterMessages } from './en_later';
+
 export const en = {
   'app.name': 'Sketchforge',
   'app.tagline': 'Type or sketch. Pictures appear, here in your browser.',
@@ -426,12 +429,16 @@ export const en = {
   'theme.dark': 'Dark',
   'error.details': 'What happened',
   'update.ready': 'A new version is ready.',
+  'error.title': 'Something went wrong',
   'update.apply': 'Reload now',
 } as const satisfies Record<string, string | PluralMessage>;
 
 /** Forms by CLDR plural category; `other` is always there. */
 export type PluralMessage = Readonly<Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }>;
 
-export type MessageKey = keyof typeof en;
-/** What every language must have. */
-export type Messages = Readonly<Record<MessageKey, string | PluralMessage>>;
+/** What every language must have of these. */
+export type FirstMessages = Readonly<Record<keyof typeof en, string | PluralMessage>>;
+
+export type MessageKey = keyof FirstMessages | keyof LaterMessages;
+/** All texts of a language. */
+export type Messages = FirstMessages & LaterMessages;

@@ -1,7 +1,7 @@
 /** Spanish. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const es: Messages = {
+export const es: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': 'Escribe o dibuja. Las imágenes aparecen aquí, en tu navegador.',
   'nav.main': 'Principal',
@@ -428,5 +428,6 @@ export const es: Messages = {
   'theme.dark': 'Oscuro',
   'error.details': 'Qué ha pasado',
   'update.ready': 'Hay una versión nueva.',
+  'error.title': 'Algo salió mal',
   'update.apply': 'Recargar ahora',
 };

@@ -1,7 +1,7 @@
 /** French. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const fr: Messages = {
+export const fr: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': 'Écrivez ou dessinez. Les images naissent ici, dans votre navigateur.',
   'nav.main': 'Principal',
@@ -427,5 +427,6 @@ export const fr: Messages = {
   'theme.dark': 'Sombre',
   'error.details': 'Ce qui s’est passé',
   'update.ready': 'Une nouvelle version est prête.',
+  'error.title': 'Un problème est survenu',
   'update.apply': 'Recharger maintenant',
 };

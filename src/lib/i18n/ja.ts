@@ -1,7 +1,7 @@
 /** Japanese. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const ja: Messages = {
+export const ja: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': '書いても描いても。絵はこのブラウザーの中で生まれます。',
   'nav.main': 'メイン',
@@ -417,5 +417,6 @@ export const ja: Messages = {
   'theme.dark': 'ダーク',
   'error.details': '何が起きたか',
   'update.ready': '新しいバージョンがあります。',
+  'error.title': '問題が発生しました',
   'update.apply': '今すぐ再読み込み',
 };

@@ -1,5 +1,6 @@
-/** The languages of the interface: one file each and one line here. Loaded when chosen, cached for offline use. */
-import type { Messages } from './en';
+/** The languages of the interface: two files each and one line here. Loaded when chosen, cached for offline use. */
+import type { FirstMessages, Messages } from './en';
+import type { LaterMessages } from './en_later';
 import type { ErrorTexts } from './errors_en';
 
 export interface LocaleDef {
@@ -9,20 +10,107 @@ export interface LocaleDef {
   readonly label: string;
   readonly direction: 'ltr' | 'rtl';
   readonly load: () => Promise<Messages>;
-  /** Texts of error codes; English stands in for those it lacks. */
-  readonly loadErrors?: () => Promise<Partial<ErrorTexts>>;
+  /** Texts of error codes; English stands in where there are none. */
+  readonly loadErrors?: () => Promise<ErrorTexts>;
+}
+
+/** The texts of the page and of what loads later, as one. */
+async function join(first: Promise<FirstMessages>, later: Promise<LaterMessages>): Promise<Messages> {
+  return { ...(await first), ...(await later) };
 }
 
 export const LOCALES = [
-  { id: 'en', label: 'English', direction: 'ltr', load: () => import('./en').then((m) => m.en) },
-  { id: 'de', label: 'Deutsch', direction: 'ltr', load: () => import('./de').then((m) => m.de) },
-  { id: 'es', label: 'Español', direction: 'ltr', load: () => import('./es').then((m) => m.es) },
-  { id: 'fr', label: 'Français', direction: 'ltr', load: () => import('./fr').then((m) => m.fr) },
-  { id: 'pt-BR', label: 'Português (Brasil)', direction: 'ltr', load: () => import('./pt_br').then((m) => m.ptBR) },
-  { id: 'ru', label: 'Русский', direction: 'ltr', load: () => import('./ru').then((m) => m.ru) },
-  { id: 'ja', label: '日本語', direction: 'ltr', load: () => import('./ja').then((m) => m.ja) },
-  { id: 'zh-CN', label: '简体中文', direction: 'ltr', load: () => import('./zh_cn').then((m) => m.zhCN) },
-  { id: 'ar', label: 'العربية', direction: 'rtl', load: () => import('./ar').then((m) => m.ar) },
+  {
+    id: 'en',
+    label: 'English',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./en').then((m) => m.en),
+        import('./en_later').then((m) => m.enLater),
+      ),
+    loadErrors: () => import('./errors_en').then((m) => m.errorsEn),
+  },
+  {
+    id: 'de',
+    label: 'Deutsch',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./de').then((m) => m.de),
+        import('./de_later').then((m) => m.deLater),
+      ),
+  },
+  {
+    id: 'es',
+    label: 'Español',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./es').then((m) => m.es),
+        import('./es_later').then((m) => m.esLater),
+      ),
+  },
+  {
+    id: 'fr',
+    label: 'Français',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./fr').then((m) => m.fr),
+        import('./fr_later').then((m) => m.frLater),
+      ),
+  },
+  {
+    id: 'pt-BR',
+    label: 'Português (Brasil)',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./pt_br').then((m) => m.ptBR),
+        import('./pt_br_later').then((m) => m.ptBRLater),
+      ),
+  },
+  {
+    id: 'ru',
+    label: 'Русский',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./ru').then((m) => m.ru),
+        import('./ru_later').then((m) => m.ruLater),
+      ),
+  },
+  {
+    id: 'ja',
+    label: '日本語',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./ja').then((m) => m.ja),
+        import('./ja_later').then((m) => m.jaLater),
+      ),
+  },
+  {
+    id: 'zh-CN',
+    label: '简体中文',
+    direction: 'ltr',
+    load: () =>
+      join(
+        import('./zh_cn').then((m) => m.zhCN),
+        import('./zh_cn_later').then((m) => m.zhCNLater),
+      ),
+  },
+  {
+    id: 'ar',
+    label: 'العربية',
+    direction: 'rtl',
+    load: () =>
+      join(
+        import('./ar').then((m) => m.ar),
+        import('./ar_later').then((m) => m.arLater),
+      ),
+  },
 ] as const satisfies readonly LocaleDef[];
 
 export type LocaleId = (typeof LOCALES)[number]['id'];

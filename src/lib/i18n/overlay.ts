@@ -5,7 +5,7 @@
  * and texts with emoji are never translated; `rtl: true` turns the page.
  */
 import { AppError } from '../base/errors';
-import { en, type MessageKey, type Messages } from './en';
+import type { MessageKey, Messages } from './en';
 
 export interface Overlay {
   readonly translations: ReadonlyMap<string, string>;
@@ -80,15 +80,18 @@ function isOpaque({ parent, ancestorIds = [] }: TextPlace): boolean {
   return ancestorIds.slice(0, 4).some((id) => USER_LISTS[id] === parent);
 }
 
-/** Messages with the overlay's translations in them, and how many there are. */
-export function layOver(messages: Messages, overlay: Overlay): { messages: Messages; used: number } {
+/**
+ * Messages with the overlay's translations in them, and how many there are.
+ * @param english  the texts that translations are found by
+ */
+export function layOver(english: Messages, messages: Messages, overlay: Overlay): { messages: Messages; used: number } {
   const merged: Record<string, Messages[MessageKey]> = { ...messages };
   let used = 0;
-  for (const [key, english] of Object.entries(en)) {
+  for (const [key, text] of Object.entries(english)) {
     // Texts with values or plural forms have no counterpart in flat files.
-    if (typeof english !== 'string' || english.includes('{')) continue;
-    const translation = overlayText(overlay, english);
-    if (translation === english) continue;
+    if (typeof text !== 'string' || text.includes('{')) continue;
+    const translation = overlayText(overlay, text);
+    if (translation === text) continue;
     merged[key] = translation;
     used++;
   }

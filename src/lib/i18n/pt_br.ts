@@ -1,7 +1,7 @@
 /** Brazilian Portuguese. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const ptBR: Messages = {
+export const ptBR: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': 'Escreva ou desenhe. As imagens surgem aqui, no seu navegador.',
   'nav.main': 'Principal',
@@ -429,5 +429,6 @@ export const ptBR: Messages = {
   'theme.dark': 'Escuro',
   'error.details': 'O que aconteceu',
   'update.ready': 'Uma nova versão está pronta.',
+  'error.title': 'Algo deu errado',
   'update.apply': 'Recarregar agora',
 };

@@ -1,7 +1,7 @@
 /** Russian. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const ru: Messages = {
+export const ru: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': 'Пишите или рисуйте. Картинки появляются здесь, в вашем браузере.',
   'nav.main': 'Главное меню',
@@ -473,5 +473,6 @@ export const ru: Messages = {
   'theme.dark': 'Тёмное',
   'error.details': 'Что случилось',
   'update.ready': 'Готова новая версия.',
+  'error.title': 'Что-то пошло не так',
   'update.apply': 'Перезагрузить',
 };

@@ -7,7 +7,9 @@ export type MessageValues = Readonly<Record<string, string | number>>;
  * The text of a key in one language. Numbers are written in the language's own way; `count` chooses a plural form.
  */
 export function translate(messages: Messages, locale: string, key: MessageKey, values: MessageValues = {}): string {
-  const message = messages[key];
+  const message: Messages[MessageKey] | undefined = messages[key];
+  // Texts of what loads after the page may still be on their way.
+  if (message === undefined) return '';
   const count = Number(values['count'] ?? 0);
   const text =
     typeof message === 'string' ? message : (message[new Intl.PluralRules(locale).select(count)] ?? message.other);

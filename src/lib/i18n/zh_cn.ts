@@ -1,7 +1,7 @@
 /** Simplified Chinese. Keys and placeholders are those of English (en.ts). */
-import type { Messages } from './en';
+import type { FirstMessages } from './en';
 
-export const zhCN: Messages = {
+export const zhCN: FirstMessages = {
   'app.name': 'Sketchforge',
   'app.tagline': '输入或涂鸦，图片就在你的浏览器里出现。',
   'nav.main': '主导航',
@@ -416,5 +416,6 @@ export const zhCN: Messages = {
   'theme.dark': '深色',
   'error.details': '发生了什么',
   'update.ready': '新版本已就绪。',
+  'error.title': '出了点问题',
   'update.apply': '立即重新加载',
 };

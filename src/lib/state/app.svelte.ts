@@ -14,6 +14,8 @@ import { I18n } from './i18n.svelte';
 import { ImportPicture, sourceOf } from './import_picture.svelte';
 import { LiveState } from './live.svelte';
 import { ModelsState } from './models.svelte';
+import { NetworksState } from './networks.svelte';
+import { ParameterPanelState } from './parameter_panel.svelte';
 import { DEFAULT_MODEL, Preferences } from './preferences.svelte';
 import { PromptHistory } from './prompt_history.svelte';
 import { QueueState } from './queue.svelte';
@@ -39,6 +41,8 @@ export class AppState {
   readonly preferences: Preferences;
   readonly gallery: GalleryState;
   readonly models: ModelsState;
+  readonly networks: NetworksState;
+  readonly panel: ParameterPanelState;
   readonly queue: QueueState;
   readonly imports: ImportPicture;
   readonly history: PromptHistory;
@@ -56,8 +60,13 @@ export class AppState {
     const database = () => this.database();
     this.gallery = new GalleryState(new GalleryStore(database), this.toasts);
     this.models = new ModelsState(createModelsWorker);
+    this.networks = new NetworksState(this.engine);
+    this.panel = new ParameterPanelState(settings);
     this.queue = new QueueState(this.engine, this.generation, new QueueStore(database));
-    this.imports = new ImportPicture(this.engine, this.generation, () => this.models.known());
+    this.imports = new ImportPicture(this.engine, this.generation, {
+      models: () => this.models.known(),
+      networks: () => this.networks.all,
+    });
     this.generation.onImage = (result) => void this.gallery.keep(result, this.engine.model?.name ?? '');
     this.generation.onRunning = (running, pictures) => this.#followJob(running, pictures);
     this.studio = new StudioState(() => this.database(), settings);
@@ -85,6 +94,7 @@ export class AppState {
     const { language } = this.preferences;
     await this.i18n.use(language === '' ? navigator.languages : [language]);
     void this.history.load();
+    void this.panel.load();
     await this.owner.acquire();
   }
 

@@ -1,5 +1,6 @@
 /** What the command palette offers, and how typing finds it. */
 /* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
+import { plainWords } from './plain_words';
 
 export interface Command {
   readonly id: string;
@@ -7,6 +8,8 @@ export interface Command {
   /** Other words that should find it. */
   readonly words?: string;
   readonly keys?: string;
+  /** Where it belongs, shown beside the label. */
+  readonly place?: string;
   readonly run: () => void;
 }
 
@@ -24,13 +27,17 @@ export class Commands {
 
 /** Commands whose label or words have every typed word, those that begin with the text first. */
 export function findCommands(commands: readonly Command[], text: string): readonly Command[] {
-  const plain = (value: string) => value.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
-  const words = plain(text).split(/\s+/).filter(Boolean);
+  const words = plainWords(text);
   if (words.length === 0) return commands;
   const found = commands.filter((command) => {
-    const all = plain(`${command.label} ${command.words ?? ''}`);
+    const all = plainWords(`${command.label} ${command.words ?? ''}`).join(' ');
     return words.every((word) => all.includes(word));
   });
-  const first = (command: Command) => (plain(command.label).startsWith(words[0] ?? '') ? 0 : 1);
+  const first = (command: Command) =>
+    plainWords(command.label)
+      .join(' ')
+      .startsWith(words[0] ?? '')
+      ? 0
+      : 1;
   return [...found].sort((a, b) => first(a) - first(b));
 }

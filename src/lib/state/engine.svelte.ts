@@ -10,6 +10,7 @@ import type {
   JobResult,
   ModelSource,
   ModelSummary,
+  NetworkSummary,
 } from '../rpc/engine';
 import { installErrorTransfer } from '../rpc/error_transfer';
 
@@ -122,6 +123,10 @@ export class EngineState {
 
   async countTokens(prompt: string): Promise<{ count: number; limit: number } | undefined> {
     return this.#remote?.countTokens(prompt);
+  }
+
+  async networks(): Promise<readonly NetworkSummary[] | undefined> {
+    return this.#remote?.networks();
   }
 
   /** Ends the worker at once: the way to cancel a start or to recover. */

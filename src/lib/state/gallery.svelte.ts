@@ -1,10 +1,8 @@
 /** Every picture the user ever made here: kept, searched, starred, exported, deleted with a way back. */
 /* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
-import { zip, type AsyncZippable } from 'fflate';
+import type { AsyncZippable } from 'fflate';
 import { SvelteSet } from 'svelte/reactivity';
 import { toPlainError, type PlainError } from '../base/errors';
-import { readParameters } from '../infotext/parameter_fields';
-import type { GenerationParameters } from '../infotext/parameters';
 import type { GalleryRow, GalleryStore } from '../storage/gallery_store';
 import { filterGallery } from './gallery_filter';
 import type { Result } from './generation.svelte';
@@ -103,10 +101,6 @@ export class GalleryState {
     return this.rows.find((row) => row.id === id);
   }
 
-  parameters(row: GalleryRow): GenerationParameters {
-    return readParameters(row.infotext);
-  }
-
   async toggleFavourite(ids: readonly string[]): Promise<void> {
     const chosen = new Set(ids);
     const favourite = this.rows.some((row) => chosen.has(row.id) && row.favourite === 0);
@@ -135,6 +129,7 @@ export class GalleryState {
 
   /** A zip of PNGs with their parameters inside, named by date, seed and id. */
   async exportZip(ids: readonly string[]): Promise<Blob> {
+    const { zip } = await import('fflate');
     const files: AsyncZippable = {};
     for (const id of ids) {
       const [row, png] = [this.row(id), await this.#store.picture(id)];

@@ -2,34 +2,45 @@
 import type { ErrorCode } from '../base/error_codes';
 import { toPlainError, type PlainError } from '../base/errors';
 import { en, type MessageKey, type Messages } from '../i18n/en';
-import { errorsEn, type ErrorText, type ErrorTexts } from '../i18n/errors_en';
+import type { ErrorText, ErrorTexts } from '../i18n/errors_en';
 import { chooseLocale, LOCALES, type LocaleDef } from '../i18n/locales';
-import { layOver, readOverlay } from '../i18n/overlay';
 import { formatBytes, formatDuration, translate, type MessageValues } from '../i18n/translate';
-
-/** Stored errors may have codes of an older version. */
-const ENGLISH: Partial<ErrorTexts> = errorsEn;
 
 export class I18n {
   locale: LocaleDef = $state.raw(LOCALES[0]);
   /** A translation file of a web UI laid over the texts of this visit. */
   overlay: { readonly name: string; readonly used: number } | undefined = $state.raw();
   overlayError: PlainError | undefined = $state.raw();
-  #messages: Messages = $state.raw(en);
-  #errors: Partial<ErrorTexts> = $state.raw(errorsEn);
+  /** The texts that come with the page; those of what loads later follow at once, see `complete`. */
+  #messages: Messages = $state.raw(en as Messages);
+  #errors: Partial<ErrorTexts> = $state.raw({});
+  #used = false;
+  /** Resolves when every text is there; parts that load after the page wait for it. */
+  readonly complete: Promise<void>;
+
+  constructor() {
+    const [english] = LOCALES;
+    this.complete = english.load().then((messages) => {
+      if (!this.#used) this.#messages = messages;
+    });
+  }
 
   t = (key: MessageKey, values?: MessageValues): string => translate(this.#messages, this.locale.id, key, values);
+  /** Whether there is such a text, for keys that are made from names. */
+  has = (key: string): key is MessageKey => Object.hasOwn(this.#messages, key);
   duration = (ms: number): string => formatDuration(this.locale.id, ms);
   bytes = (bytes: number): string => formatBytes(this.locale.id, bytes);
-  /** Title and remedy of a code; English where the language has none. */
-  error = (code: ErrorCode): ErrorText => this.#errors[code] ?? ENGLISH[code] ?? errorsEn['internal/unexpected'];
+  /** Title and remedy of a code; stored errors may have codes of an older version. */
+  error = (code: ErrorCode): ErrorText =>
+    this.#errors[code] ?? this.#errors['internal/unexpected'] ?? { title: this.t('error.title'), remedy: '' };
 
   /** Switches the language; the old one stays until the new texts are there. */
   async use(wanted: readonly string[]): Promise<void> {
     const locale: LocaleDef = chooseLocale(wanted);
-    const [messages, errors] = await Promise.all([locale.load(), locale.loadErrors?.()]);
+    const [messages, errors] = await Promise.all([locale.load(), (locale.loadErrors ?? LOCALES[0].loadErrors)()]);
+    this.#used = true;
     this.#messages = messages;
-    this.#errors = errors ?? errorsEn;
+    this.#errors = errors;
     this.locale = locale;
     this.overlay = undefined;
     document.documentElement.lang = locale.id;
@@ -39,8 +50,9 @@ export class I18n {
   /** Lays a flat translation file over the texts; a file that cannot be read changes nothing. */
   async useOverlay(file: File): Promise<void> {
     try {
+      const { layOver, readOverlay } = await import('../i18n/overlay');
       const overlay = readOverlay(await file.text());
-      const { messages, used } = layOver(this.#messages, overlay);
+      const { messages, used } = layOver(await LOCALES[0].load(), this.#messages, overlay);
       this.#messages = messages;
       this.overlay = { name: file.name, used };
       this.overlayError = undefined;

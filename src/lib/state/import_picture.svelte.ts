@@ -1,14 +1,11 @@
 /** Pictures and texts that come in by drop, paste or the system: read, fitted to the form, and what was missing. */
 import { AppError, toPlainError, type PlainError } from '../base/errors';
-import { readPicture } from '../infotext/picture';
-import { readParameters } from '../infotext/parameter_fields';
 import type { GenerationParameters } from '../infotext/parameters';
-import type { ModelSource } from '../rpc/engine';
+import type { ModelSource, NetworkSummary } from '../rpc/engine';
 import { decodePixels } from './decode_pixels';
 import type { EngineState } from './engine.svelte';
-import type { GenerationState } from './generation.svelte';
-import type { KnownModel, ReadSettings } from './settings_from_parameters';
-import { OPTIONAL_SETTINGS, settingsFromParameters } from './settings_from_parameters';
+import type { GenerationState, Parameters } from './generation.svelte';
+import type { KnownModel, MissingFile, ReadSettings } from './settings_from_parameters';
 
 export interface ImportReport extends ReadSettings {
   readonly name: string;
@@ -18,6 +15,9 @@ export interface ImportReport extends ReadSettings {
 
 /** The text of a picture's making is recognised by its one line of settings. */
 const INFOTEXT = /(^|\n)\s*Steps: \d+,/;
+
+/** The readers of all formats and dialects; fetched when there is something to read. */
+const readers = () => import('./picture_readers');
 
 /** Larger files are no pictures of ours to read whole. */
 const MAX_PICTURE_BYTES = 256 * 2 ** 20;
@@ -29,11 +29,20 @@ export class ImportPicture {
   readonly #engine: EngineState;
   readonly #generation: GenerationState;
   readonly #models: () => Promise<readonly KnownModel[]>;
+  readonly #networks: () => readonly NetworkSummary[];
 
-  constructor(engine: EngineState, generation: GenerationState, models: () => Promise<readonly KnownModel[]>) {
+  constructor(
+    engine: EngineState,
+    generation: GenerationState,
+    known: {
+      readonly models: () => Promise<readonly KnownModel[]>;
+      readonly networks: () => readonly NetworkSummary[];
+    },
+  ) {
     this.#engine = engine;
     this.#generation = generation;
-    this.#models = models;
+    this.#models = known.models;
+    this.#networks = known.networks;
   }
 
   /** Whether a text is worth reading as parameters. */
@@ -50,6 +59,7 @@ export class ImportPicture {
           `${file.name}: pictures up to 256 MB are read, this has ${file.size} bytes.`,
         );
       }
+      const { readPicture } = await readers();
       const bytes = new Uint8Array(await file.arrayBuffer());
       const reading = await readPicture(bytes, { name: file.name, pixels: () => stealthPixels(file) });
       if (!reading.parameters) {
@@ -63,7 +73,10 @@ export class ImportPicture {
   }
 
   async fromText(text: string): Promise<void> {
-    await this.#attempt('', async () => ({ parameters: readParameters(text), tool: 'A1111', also: [] }));
+    await this.#attempt('', async () => {
+      const { readParameters } = await readers();
+      return { parameters: readParameters(text), tool: 'A1111', also: [] };
+    });
   }
 
   /** Puts parameters of the gallery or a file into the form and opens their model when it is here. */
@@ -73,11 +86,17 @@ export class ImportPicture {
     tool: string,
     also: readonly string[] = [],
   ): Promise<void> {
-    const fitted = settingsFromParameters(parameters, await this.#models());
-    const read = { ...fitted, unmapped: [...fitted.unmapped, ...also.map((entry) => [entry, ''] as const)] };
-    const form = this.#generation.parameters;
+    const { OPTIONAL_SETTINGS, settingsFromParameters } = await readers();
+    const fitted = settingsFromParameters(parameters, { models: await this.#models(), networks: this.#networks() });
+    const form: Parameters = { ...$state.snapshot(this.#generation.parameters) };
+    const missing = [...fitted.missing, ...missingPictures(form, fitted)];
+    const read = { ...fitted, missing, unmapped: [...fitted.unmapped, ...also.map((entry) => [entry, ''] as const)] };
     for (const key of OPTIONAL_SETTINGS) delete form[key];
     Object.assign(form, read.settings);
+    // The starting picture is not in the text: the one at hand stays when the text had one, and goes when it had none.
+    if (!read.init) delete form.init;
+    else if (form.init) form.init = { ...form.init, ...read.init };
+    this.#generation.change(form);
     if (read.missing.length > 0 || read.unmapped.length > 0 || read.notices.length > 0) {
       this.report = { ...read, name, tool };
     }
@@ -97,6 +116,13 @@ export class ImportPicture {
       this.error = toPlainError(error);
     }
   }
+}
+
+/** A starting picture or mask that the text speaks of and the form has not. */
+function missingPictures({ init }: Parameters, read: ReadSettings): readonly MissingFile[] {
+  if (!read.init) return [];
+  if (!init) return [{ kind: 'init', name: '', hash: '' }];
+  return read.masked && !init.inpaint ? [{ kind: 'mask', name: '', hash: '' }] : [];
 }
 
 /** Built-in models have short ids of their own; all others live in the store. */

@@ -1,9 +1,21 @@
 /** From what a picture says about its making to the form's settings, and a list of what has no place there. Pure. */
-import { readSampler } from '../infotext/samplers';
-import { pairsOfParameters } from '../infotext/parameter_fields';
 import type { GenerationParameters } from '../infotext/parameters';
-import { EMPHASIS_MODES, type HiresRequest } from '../rpc/engine';
+import { pairsOfParameters } from '../infotext/parameter_fields';
+import { readSampler } from '../infotext/samplers';
+import { MODEL_OPTIONS } from '../options/model_options';
+import {
+  SOFT_INPAINT_DEFAULTS,
+  type HiresRequest,
+  type InitRequest,
+  type InpaintFill,
+  type NetworkSummary,
+} from '../rpc/engine';
 import type { Parameters } from './generation.svelte';
+import { modelParameters, samplerParameters } from './parameters/dynamic_parameters';
+import type { ParameterContext, ParameterDef } from './parameters/parameter';
+import { withValueAt } from './parameters/parameter_path';
+import { PARAMETERS } from './parameters/parameter_table';
+import { readValue } from './parameters/read_value';
 
 export interface KnownModel {
   readonly id: string;
@@ -14,13 +26,16 @@ export interface KnownModel {
 }
 
 export interface MissingFile {
-  readonly kind: 'model' | 'lora' | 'refiner';
+  readonly kind: 'model' | 'lora' | 'embedding' | 'refiner' | 'upscaler' | 'vae' | 'init' | 'mask';
   readonly name: string;
   readonly hash: string;
 }
 
 export interface ReadSettings {
   readonly settings: Partial<Parameters>;
+  /** Of a picture that began with another one: what to set about it, when it is at hand. */
+  readonly init?: Partial<InitRequest>;
+  readonly masked: boolean;
   /** The model to open, when it is here; undefined when the text names none or it is missing. */
   readonly model?: KnownModel;
   readonly missing: readonly MissingFile[];
@@ -30,41 +45,36 @@ export interface ReadSettings {
   readonly notices: readonly string[];
 }
 
-/** Keys of the text that are settings of ours, or say nothing that decides pixels. */
-const APPLIED = new Set(
+/** Files at hand. */
+export interface KnownFiles {
+  readonly models: readonly KnownModel[];
+  readonly networks: readonly NetworkSummary[];
+}
+
+/** Keys whose values are more than one parameter, or are named otherwise than here. */
+const OWN_RULES: ReadonlySet<string> = new Set(
   [
-    'Steps|Sampler|Schedule type|CFG scale|Distilled CFG Scale|Seed|Size|Model hash|Model|Clip skip|RNG|Tiling|Eta',
-    'Variation seed|Variation seed strength|Seed resize from|Emphasis|Version|Lora hashes|Refiner|Refiner switch at',
+    'Steps|Sampler|Schedule type|CFG scale|Distilled CFG Scale|Seed|Size|Model hash|Model|Clip skip|RNG|Tiling',
+    'Variation seed|Variation seed strength|Seed resize from|Version|Lora hashes|TI hashes|TI|Refiner',
+    'Refiner switch at|Refiner switch by sampling steps|VAE|VAE hash|Denoising strength|Init image hash',
     'Hires upscale|Hires resize|Hires steps|Hires upscaler|Hires sampler|Hires schedule type|Hires prompt',
-    'Hires negative prompt|Hires CFG Scale|Template|Negative Template|User|Batch size|Batch pos',
+    'Hires negative prompt|Hires CFG Scale|Mask mode|Masked content|Inpaint area|Soft inpainting enabled',
+    'Template|Negative Template|User|Batch size|Batch pos',
   ].flatMap((line) => line.split('|')),
 );
 
 /**
  * Everything of `parameters` that the form can hold. What the text does not say keeps the program's own default of
  * old times: RNG of the web UIs is the graphics card's, clip skip 1, no variation.
- * @param models  models that are at hand, built-in ones included
  */
-export function settingsFromParameters(parameters: GenerationParameters, models: readonly KnownModel[]): ReadSettings {
+export function settingsFromParameters(parameters: GenerationParameters, known: KnownFiles): ReadSettings {
   const read = readSampler(parameters);
-  const model = findModel(parameters, models);
-  const missing: MissingFile[] = [];
-  if (!model && (parameters.model ?? parameters.modelHash) !== undefined) {
-    missing.push({ kind: 'model', name: parameters.model ?? '', hash: parameters.modelHash ?? '' });
-  }
-  for (const [name, hash] of parameters.loraHashes ?? []) {
-    if (!models.some((known) => sameHash(known.hash, hash) || known.name === name)) {
-      missing.push({ kind: 'lora', name, hash });
-    }
-  }
-  const refiner = parameters.refiner && models.find((known) => sameName(known, parameters.refiner?.checkpoint ?? ''));
-  if (parameters.refiner && !refiner) {
-    missing.push({ kind: 'refiner', name: parameters.refiner.checkpoint, hash: '' });
-  }
-  const { steps, cfgScale, widthPx, heightPx, seed, distilledCfgScale, variationSeed, variationStrength } = parameters;
-  const emphasis = EMPHASIS_MODES.find((mode) => mode === parameters.emphasis);
+  const model = findModel(parameters, known.models);
+  const refiner = parameters.refiner && known.models.find((one) => sameName(one, parameters.refiner?.checkpoint ?? ''));
+  const vae = parameters.vae === undefined ? undefined : findNetwork(known, 'vae', parameters.vae, parameters.vaeHash);
   const hires = hiresOf(parameters);
-  const settings: Partial<Parameters> = {
+  const { steps, cfgScale, widthPx, heightPx, seed, distilledCfgScale, variationSeed, variationStrength } = parameters;
+  const base: Partial<Parameters> = {
     prompt: parameters.prompt,
     negativePrompt: parameters.negative,
     sampler: read.sampler,
@@ -86,19 +96,56 @@ export function settingsFromParameters(parameters: GenerationParameters, models:
       ? { seedResize: { widthPx: parameters.seedResizeWidthPx, heightPx: parameters.seedResizeHeightPx } }
       : {}),
     ...(parameters.tiling ? { tiling: true } : {}),
-    ...(parameters.eta === undefined ? {} : { samplerOptions: { eta: parameters.eta } }),
-    ...(emphasis && emphasis !== 'Original' ? { emphasis } : {}),
     ...(hires ? { hires } : {}),
     ...(refiner ? { refiner: { modelId: refiner.id, switchAt: parameters.refiner?.switchAt ?? 0.8 } } : {}),
+    ...(vae ? { vaeId: vae.id } : {}),
+    ...inpaintOf(parameters),
   };
-  const applied = hires ? new Set([...APPLIED, 'Denoising strength']) : APPLIED;
+  const { settings, init, left } = readTable(base as Parameters, parameters, hires !== undefined);
+  const masked = parameters.maskBlur !== undefined || parameters.maskMode !== undefined;
+  const began = !hires && parameters.denoisingStrength !== undefined;
   return {
     settings,
+    ...(began ? { init: { ...init, strength: parameters.denoisingStrength } } : {}),
+    masked,
     ...(model ? { model } : {}),
-    missing,
-    unmapped: pairsOfParameters(parameters).filter(([key]) => !applied.has(key)),
+    missing: missingFiles(parameters, known, { model, refiner, vae }),
+    unmapped: left,
     notices: [...read.notices, ...read.problems.map((problem) => problem.message)],
   };
+}
+
+/** What the table of parameters knows to read; `left` is what nobody knows. */
+function readTable(
+  base: Parameters,
+  parameters: GenerationParameters,
+  hires: boolean,
+): { settings: Parameters; init: Partial<InitRequest>; left: ReadSettings['unmapped'] } {
+  let settings = base;
+  let init: Partial<InitRequest> = {};
+  const left: (readonly [string, string])[] = [];
+  const defs = [...PARAMETERS, ...samplerParameters(base.sampler), ...modelParameters(MODEL_OPTIONS)];
+  for (const [key, text] of pairsOfParameters(parameters)) {
+    if (OWN_RULES.has(key)) continue;
+    const def = defs.find((one) => infotextKey(one) === key && (one.group !== 'hires' || hires));
+    const context: ParameterContext = {
+      parameters: settings,
+      model: undefined,
+      models: [],
+      upscalers: [],
+      sketching: false,
+    };
+    const value = def && readValue(def, text, context);
+    if (!def || value === undefined) left.push([key, text]);
+    else if (def.path === 'init.noiseMultiplier') init = { ...init, noiseMultiplier: Number(value) };
+    else settings = withValueAt(settings, def.path, value);
+  }
+  return { settings, init, left };
+}
+
+/** DDIM's own spelling is read as the common one. */
+function infotextKey({ infotext }: ParameterDef): string | undefined {
+  return infotext === 'Eta DDIM' ? 'Eta' : infotext;
 }
 
 /** Optional settings that a text without them must switch off: else the last picture's would stay in the form. */
@@ -106,30 +153,84 @@ export const OPTIONAL_SETTINGS = [
   'variation',
   'seedResize',
   'samplerOptions',
+  'modelOptions',
   'cfgRescale',
+  'guidance',
+  'sigmas',
+  'ensd',
+  'sgmNoiseMultiplier',
+  'extraNoise',
   'distilledGuidance',
+  'timestepRule',
   'emphasis',
   'tiling',
-  'init',
+  'inpaint',
   'hires',
   'refiner',
+  'control',
+  'vaeId',
+  'loopback',
+  'plot',
+  'styles',
 ] as const satisfies readonly (keyof Parameters)[];
+
+const FILLS: Readonly<Record<string, InpaintFill>> = {
+  fill: 'fill',
+  original: 'original',
+  'latent noise': 'latentNoise',
+  'latent nothing': 'latentNothing',
+};
+
+function inpaintOf(parameters: GenerationParameters): Pick<Parameters, 'inpaint'> {
+  const { maskMode, maskedContent, inpaintArea, extra } = parameters;
+  const fill = FILLS[maskedContent ?? ''];
+  const inpaint: NonNullable<Parameters['inpaint']> = {
+    ...(maskMode === 'Inpaint not masked' ? { invert: true } : {}),
+    ...(fill && fill !== 'original' ? { fill } : {}),
+    ...(inpaintArea === 'Only masked' ? { area: 'masked' } : {}),
+    ...(extra.get('Soft inpainting enabled') === 'True' ? { soft: SOFT_INPAINT_DEFAULTS } : {}),
+  };
+  return Object.keys(inpaint).length > 0 ? { inpaint } : {};
+}
 
 function hiresOf({ hires, denoisingStrength }: GenerationParameters): HiresRequest | undefined {
   if (!hires || (hires.upscaler === undefined && hires.upscale === undefined && !hires.widthPx)) return undefined;
   return {
     upscaler: hires.upscaler ?? 'Latent',
-    scale: hires.upscale ?? 0,
+    scale: hires.upscale ?? 2,
     widthPx: hires.widthPx ?? 0,
     heightPx: hires.heightPx ?? 0,
     steps: hires.steps ?? 0,
     strength: denoisingStrength ?? 0.7,
-    sampler: hires.sampler && hires.sampler !== 'Use same sampler' ? hires.sampler : '',
-    schedule: hires.schedule && hires.schedule !== 'Use same scheduler' ? hires.schedule : '',
+    sampler: hires.sampler && hires.sampler !== 'Use same sampler' ? readSampler(hires).sampler : '',
+    schedule: hires.schedule && hires.schedule !== 'Use same scheduler' ? readSampler(hires).schedule : '',
     prompt: hires.prompt ?? '',
     negativePrompt: hires.negative ?? '',
     ...(hires.cfgScale === undefined ? {} : { cfgScale: hires.cfgScale }),
   };
+}
+
+function missingFiles(
+  parameters: GenerationParameters,
+  known: KnownFiles,
+  found: { readonly model: unknown; readonly refiner: unknown; readonly vae: unknown },
+): readonly MissingFile[] {
+  const missing: MissingFile[] = [];
+  const miss = (kind: MissingFile['kind'], name: string, hash = '') => missing.push({ kind, name, hash });
+  const { model, modelHash, refiner, vae, vaeHash } = parameters;
+  if (!found.model && (model ?? modelHash) !== undefined) miss('model', model ?? '', modelHash);
+  for (const [kind, hashes] of [
+    ['lora', parameters.loraHashes],
+    ['embedding', parameters.embeddingHashes],
+  ] as const) {
+    for (const [name, hash] of hashes ?? []) {
+      const here = findNetwork(known, kind, name, hash) ?? known.models.find((one) => sameHash(one.hash, hash));
+      if (!here) miss(kind, name, hash);
+    }
+  }
+  if (refiner && !found.refiner) miss('refiner', refiner.checkpoint);
+  if (vae !== undefined && !found.vae) miss('vae', vae, vaeHash);
+  return missing;
 }
 
 /** The hash decides; a name counts only where the text has no hash. */
@@ -141,16 +242,27 @@ function findModel({ model, modelHash }: GenerationParameters, models: readonly 
   return modelHash || !model ? undefined : models.find((known) => sameName(known, model));
 }
 
+function findNetwork(
+  { networks }: KnownFiles,
+  kind: NetworkSummary['kind'],
+  name: string,
+  hash: string | undefined,
+): NetworkSummary | undefined {
+  const ofKind = networks.filter((network) => network.kind === kind);
+  const byHash = hash ? ofKind.find((network) => sameHash(network.hash, hash)) : undefined;
+  return byHash ?? ofKind.find((network) => sameName(network, name));
+}
+
 function sameHash(a: string, b: string): boolean {
   const length = Math.min(a.length, b.length, 10);
   return length >= 8 && a.slice(0, length).toLowerCase() === b.slice(0, length).toLowerCase();
 }
 
-function sameName(known: KnownModel, text: string): boolean {
+function sameName(known: { readonly name: string }, text: string): boolean {
   const plain = (name: string) =>
     name
       .replace(/\s*\[[0-9a-f]+\]\s*$/i, '')
-      .replace(/\.(safetensors|ckpt|gguf)$/i, '')
+      .replace(/\.(safetensors|ckpt|gguf|pt)$/i, '')
       .replace(/^.*[\\/]/, '')
       .toLowerCase();
   return plain(known.name) === plain(text);

@@ -3,8 +3,11 @@ import { ERROR_CODES } from '../../../src/lib/base/error_codes';
 import { errorsEn } from '../../../src/lib/i18n/errors_en';
 import { chooseLocale, LOCALES } from '../../../src/lib/i18n/locales';
 import { en } from '../../../src/lib/i18n/en';
+import { enLater } from '../../../src/lib/i18n/en_later';
 import { layOver, overlayText, readOverlay } from '../../../src/lib/i18n/overlay';
 import { translate } from '../../../src/lib/i18n/translate';
+
+const english = { ...en, ...enLater };
 
 describe('texts', () => {
   it('have a title and a remedy for every error code', () => {
@@ -30,7 +33,7 @@ describe('texts', () => {
 describe('translation files of web UIs', () => {
   const overlay = readOverlay('{"Generate": "Los", "Seed": "", "rtl": true, "512": "x", " Steps ": "Schritte"}');
   it('are laid over texts that match exactly', () => {
-    const { messages, used } = layOver(en, overlay);
+    const { messages, used } = layOver(english, english, overlay);
     expect(messages['generate.start']).toBe('Los');
     expect(messages['params.seed']).toBe('Seed');
     expect(used).toBeGreaterThan(0);

@@ -3,7 +3,8 @@ import { readParameters } from '../../../src/lib/infotext/parameter_fields';
 import { settingsFromParameters } from '../../../src/lib/state/settings_from_parameters';
 
 const models = [{ id: 'one', name: 'dreamer', hash: 'abcdef0123', builtin: false }];
-const read = (line: string) => settingsFromParameters(readParameters(`a cat\nNegative prompt: a dog\n${line}`), models);
+const read = (line: string) =>
+  settingsFromParameters(readParameters(`a cat\nNegative prompt: a dog\n${line}`), { models, networks: [] });
 
 describe('settings of a picture in the form', () => {
   it('takes texts, numbers, size, sampler and schedule', () => {

@@ -1,15 +1,20 @@
 /** Parameters whose schema belongs to the chosen sampler or the open model. */
 import type { MessageKey } from '../../i18n/en';
+import type { ModelOption } from '../../options/model_options';
 import { samplers } from '../../sampling/registry';
 import type { OptionDef } from '../../sampling/options';
 import type { ParameterContext, ParameterDef } from './parameter';
 import type { ParameterPath } from './parameter_path';
 
-/** Options of the sampler in use, then switches of the model. */
-export function dynamicParameters(context: ParameterContext): readonly ParameterDef[] {
-  const sampler = samplers.find(({ id }) => id === context.parameters.sampler);
-  const own = Object.entries((sampler?.options ?? {}) as Readonly<Record<string, OptionDef>>);
-  return [...own.map(([name, def]) => samplerOption(name, def)), ...modelOptions(context)];
+/** Options of the sampler in use, then switches of the open model. */
+export function dynamicParameters({ model, parameters }: ParameterContext): readonly ParameterDef[] {
+  return [...samplerParameters(parameters.sampler), ...modelParameters(model?.controls.options ?? [])];
+}
+
+export function samplerParameters(samplerId: string): readonly ParameterDef[] {
+  const sampler = samplers.find(({ id }) => id === samplerId);
+  const options: Readonly<Record<string, OptionDef>> = sampler?.options ?? {};
+  return Object.entries(options).map(([name, def]) => samplerOption(name, def));
 }
 
 function samplerOption(name: string, def: OptionDef): ParameterDef {
@@ -38,8 +43,9 @@ function samplerOption(name: string, def: OptionDef): ParameterDef {
   def satisfies never;
 }
 
-function modelOptions({ model }: ParameterContext): readonly ParameterDef[] {
-  return (model?.controls.options ?? []).flatMap((option): readonly ParameterDef[] => {
+/** Switches of a model, those of the whole table for texts about models that are not open. */
+export function modelParameters(options: readonly ModelOption[]): readonly ParameterDef[] {
+  return options.flatMap((option): readonly ParameterDef[] => {
     // CFG has a line of its own; files are chosen with the model.
     if (option.type === 'files' || option.id === 'cfgScale') return [];
     const inRequest = option.place === 'request';

@@ -27,7 +27,10 @@ export function findParameters(text: string, context: ParameterContext, say: Say
     const hidden = group && 'shown' in group && !group.shown(context);
     if (!group || hidden || (def.group === 'init' && context.parameters.init === undefined)) return [];
     const label = plainWords(labelOf(def, say)).join(' ');
-    const all = [label, ...plainWords(`${say(group.label) ?? ''} ${hintOf(def, say) ?? ''} ${def.infotext ?? ''}`)].join(' ');
+    const all = [
+      label,
+      ...plainWords(`${say(group.label) ?? ''} ${hintOf(def, say) ?? ''} ${def.infotext ?? ''}`),
+    ].join(' ');
     if (!words.every((word) => all.includes(word))) return [];
     const rank = label.startsWith(words[0] ?? '') ? 0 : words.every((word) => label.includes(word)) ? 1 : 2;
     return [{ def, rank }];

@@ -31,9 +31,7 @@ export function jobRequest(
   return {
     ...request,
     ...(init ? { init: withInpaint(init, { inpaint }), ...(loopback ? { loopback } : {}) } : {}),
-    ...(variation
-      ? { variation: variation.seed === -1 ? { ...variation, seed: randomSeed() } : variation }
-      : {}),
+    ...(variation ? { variation: variation.seed === -1 ? { ...variation, seed: randomSeed() } : variation } : {}),
     ...(save ? { save: { format: 'png', ...save } } : {}),
   };
 }

@@ -38,6 +38,8 @@ interface ParameterBase {
   readonly infotext?: string;
   /** Left out of the request while it has its default. */
   readonly optional?: true;
+  /** Two of them stand side by side. */
+  readonly half?: true;
   /** Absent: always. */
   readonly shown?: (context: ParameterContext) => boolean;
 }
@@ -49,6 +51,8 @@ export interface NumberParameter extends ParameterBase {
   readonly step: number | ((context: ParameterContext) => number);
   /** Where the slider ends; the box takes everything up to `max`. No slider without it. */
   readonly sliderMax?: number;
+  /** Where the slider begins, when that is above `min`. */
+  readonly sliderMin?: number;
   readonly unit?: 'px' | '%';
   readonly default: number | ((context: ParameterContext) => number);
 }

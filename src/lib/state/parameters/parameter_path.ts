@@ -32,7 +32,7 @@ export function withValueAt(
   path: ParameterPath,
   value: ParameterValue | undefined,
 ): Parameters {
-  return replaceAt(parameters as unknown as Node, path.split('.'), value) as unknown as Parameters;
+  return replaceAt(parameters, path.split('.'), value) as unknown as Parameters;
 }
 
 type Node = Readonly<Record<string, unknown>>;

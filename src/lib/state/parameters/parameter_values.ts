@@ -63,7 +63,10 @@ export function withReset(group: ParameterGroup, context: ParameterContext): Par
   if (partOf(group) !== undefined) return withPart(group, false, context);
   return parametersOf(context)
     .filter((def) => def.group === group.id)
-    .reduce((parameters, def) => withValue(def, defaultOf(def, context), { ...context, parameters }), context.parameters);
+    .reduce(
+      (parameters, def) => withValue(def, defaultOf(def, context), { ...context, parameters }),
+      context.parameters,
+    );
 }
 
 /** Every group that is not a starting picture, reset; prompts stay. */

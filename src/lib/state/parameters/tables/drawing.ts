@@ -24,12 +24,14 @@ export const DRAWING: readonly ParameterDef[] = [
     infotext: 'CFG scale',
     min: -30,
     max: 1000,
+    sliderMin: 1,
     sliderMax: 15,
     step: 0.5,
     default: ({ model }) => model?.defaults.cfgScale ?? 7,
   },
   {
     path: 'sampler',
+    half: true,
     group: 'basic',
     kind: 'choice',
     label: 'params.sampler',
@@ -39,6 +41,7 @@ export const DRAWING: readonly ParameterDef[] = [
   },
   {
     path: 'schedule',
+    half: true,
     group: 'basic',
     kind: 'choice',
     label: 'params.schedule',
@@ -76,6 +79,7 @@ export const SIZE: readonly ParameterDef[] = [
   },
   {
     path: 'batchCount',
+    half: true,
     group: 'size',
     kind: 'number',
     label: 'params.batchCount',
@@ -86,6 +90,7 @@ export const SIZE: readonly ParameterDef[] = [
   },
   {
     path: 'batchSize',
+    half: true,
     group: 'size',
     kind: 'number',
     label: 'params.batchSize',

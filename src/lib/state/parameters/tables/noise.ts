@@ -32,21 +32,20 @@ export const SEEDS: readonly ParameterDef[] = [
     default: 0.2,
     shown: variationOn,
   },
-  ...(['widthPx', 'heightPx'] as const).map(
-    (side): ParameterDef => ({
-      path: `seedResize.${side}`,
-      group: 'seedResize',
-      kind: 'number',
-      label: side === 'widthPx' ? 'params.width' : 'params.height',
-      infotext: 'Seed resize from',
-      min: 64,
-      max: MAX_SIDE_PX,
-      step: sizeStep,
-      unit: 'px',
-      default: ({ model }) => (side === 'widthPx' ? model?.nativeWidthPx : model?.nativeHeightPx) ?? 512,
-      shown: resizeOn,
-    }),
-  ),
+  ...(['widthPx', 'heightPx'] as const).map((side): ParameterDef => ({
+    path: `seedResize.${side}`,
+    half: true,
+    group: 'seedResize',
+    kind: 'number',
+    label: side === 'widthPx' ? 'params.width' : 'params.height',
+    infotext: 'Seed resize from',
+    min: 64,
+    max: MAX_SIDE_PX,
+    step: sizeStep,
+    unit: 'px',
+    default: ({ model }) => (side === 'widthPx' ? model?.nativeWidthPx : model?.nativeHeightPx) ?? 512,
+    shown: resizeOn,
+  })),
 ];
 
 export const NOISE: readonly ParameterDef[] = [
@@ -114,7 +113,7 @@ const sigma = (
   shown?: ParameterDef['shown'],
 ): ParameterDef => ({
   path: `sigmas.${name}`,
-    optional: true,
+  optional: true,
   group: 'sigmas',
   kind: 'number',
   label: `params.sigma.${name}`,
