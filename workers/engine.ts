@@ -2,7 +2,8 @@
 import { expose } from 'comlink';
 import { createBrowserBackend } from './engine/browser_backend';
 import { createBrowserFiles } from './engine/browser_files';
-import { encodePng } from './engine/encode_png';
+import { encodePicture } from './engine/encode_picture';
+import { paintText } from './engine/paint_text';
 import { EngineService } from '../src/lib/pipeline/engine_service';
 import { installErrorTransfer } from '../src/lib/rpc/error_transfer';
 
@@ -17,7 +18,8 @@ expose(
     createBackend: createBrowserBackend,
     openFiles: files.open,
     tokenizers: files.tokenizers,
-    encodePng,
+    encodePicture,
+    paintText,
     randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     isolated: self.crossOriginIsolated,
   }),

@@ -66,10 +66,7 @@ async function draw(model: LoadedModel, job: BaselineJob, signal: AbortSignal): 
     signal,
     onEvent: () => undefined,
     randomSeed: () => 0,
-    encodePng: (image) => {
-      picture = image;
-      return Promise.resolve(new Blob([]));
-    },
+    onPicture: (image) => (picture = image),
   });
   if (!picture) throw new AppError('internal/unexpected', `${job.name}: no picture was made.`);
   return picture;

@@ -3,9 +3,9 @@ import { randomInt } from 'node:crypto';
 import { AppError } from '../lib/base/errors';
 import type { HostTensor } from '../lib/backends/backend';
 import { openTensorIndex } from '../lib/formats/open_tensor_index';
-import { insertPngText } from '../lib/formats/png_text';
 import { writeSafetensors } from '../lib/formats/safetensors_write';
-import { generate } from '../lib/pipeline/generate';
+import type { LoadedModel } from '../lib/pipeline/loaded_model';
+import { runRequest } from '../lib/pipeline/run_request';
 import { LIMITS } from '../lib/pipeline/job_settings';
 import { PIXEL_UPSCALERS } from '../lib/pipeline/upscale';
 import { dequantizeTensor } from '../lib/quant/dequantize';
@@ -15,12 +15,14 @@ import { LATENT_UPSCALERS } from '../lib/sampling/img2img/resample';
 import { samplers } from '../lib/sampling/registry';
 import { schedules } from '../lib/sampling/schedule_registry';
 import { runCommand, type Command, type Flags, type Parsed } from './command_line';
+import { maskOf, saveOf, seriesFlags, seriesOf } from './generate/series';
 import { createNodeBackend, NODE_BACKENDS } from './node_backend';
 import { assertWritable, readWhole, writeWhole } from './node_files';
 import { openFileSource } from './node_file_source';
-import { decodePng, encodePng } from './node_images';
+import { decodePicture, encodePicture } from './node_codecs';
 import { defaultModelFiles, defaultModelSettings, loadNodeModel } from './node_model';
 import { networkName, openNetworks } from './node_networks';
+import { paintText } from './plot/label_font';
 
 const flags = {
   prompt: { kind: 'text', required: true, about: 'what to draw' },
@@ -129,6 +131,7 @@ const flags = {
   'variation-strength': { kind: 'number', default: 0, min: 0, max: 1, about: 'how far the variation goes' },
   'extra-noise': { kind: 'number', default: 0, min: 0, max: 1, about: 'noise added again in img2img and hires' },
   tiling: { kind: 'switch', about: 'pictures that repeat without a seam' },
+  ...seriesFlags,
   latents: {
     kind: 'text',
     value: 'FILE.safetensors',
@@ -166,6 +169,7 @@ void runCommand(command, async (options, _words, signal) => {
     upscalers: options.upscaler,
   });
   const loadMs = performance.now() - startedAt;
+  const others = new Map<LoadedModel, () => Promise<void>>();
   let peakRss = 0;
   const sampleMemory = () => (peakRss = Math.max(peakRss, process.memoryUsage().rss));
   const timer = setInterval(sampleMemory, 50);
@@ -175,24 +179,33 @@ void runCommand(command, async (options, _words, signal) => {
     const startNoise = options.latents === undefined ? undefined : await readLatents(options.latents);
     const finals: HostTensor[] = [];
     const bar = progressBar(options.quiet);
-    const result = await generate(model, request, {
+    const result = await runRequest(model, request, {
       signal,
       randomSeed: () => randomInt(2 ** 32),
-      encodePng: async (image, infotext) => {
-        const png = insertPngText(encodePng(image), [{ keyword: 'parameters', text: infotext }]);
-        return new Blob([png], { type: 'image/png' });
-      },
+      encodePicture,
+      paintText,
       onEvent: bar.show,
       onLatents: (latents) => finals.push(latents),
       resolveLora: (name) => Promise.resolve(networks.loras.get(name)),
       embeddings: networks.embeddings,
       loadUpscaler: (name) => Promise.resolve(networks.upscalers.get(name)),
-      ...(refiner ? { loadModel: () => Promise.resolve(refiner.model) } : {}),
+      loadModel: async (id) => {
+        if (refiner && id === options.refiner[0]) return refiner.model;
+        const other = await loadNodeModel([id], backend, { tokenizers: options.tokenizer });
+        others.set(other.model, other.close);
+        return other.model;
+      },
+      releaseModel: async (other) => {
+        await other.dispose();
+        await others.get(other)?.();
+        others.delete(other);
+      },
       ...(startNoise ? { startNoise } : {}),
     });
     bar.end();
     sampleMemory();
-    for (const [i, image] of result.images.entries()) {
+    const made = [...(result.grid ? [result.grid] : []), ...(result.subGrids ?? []), ...result.images];
+    for (const [i, image] of made.entries()) {
       const path = i === 0 ? options.out : options.out.replace(/(\.[^./\\]*)?$/, `-${i + 1}$1`);
       await writeWhole(path, new Uint8Array(await image.file.arrayBuffer()));
       console.log(`${path}  ${image.widthPx}x${image.heightPx}  seed ${image.seed}`);
@@ -253,8 +266,10 @@ async function requestOf(
   },
   loras: readonly LoraFlag[],
 ): Promise<GenerateRequest> {
-  const init = options.init === undefined ? undefined : decodePng(await readWhole(options.init), options.init);
-  const mask = options.mask === undefined ? undefined : decodePng(await readWhole(options.mask), options.mask);
+  const init =
+    options.init === undefined ? undefined : await decodePicture(await readWhole(options.init), options.init);
+  const mask =
+    options.mask === undefined ? undefined : await decodePicture(await readWhole(options.mask), options.mask);
   if (mask && !init) throw new AppError('argument/invalid', '--mask: needs a picture to paint into; add --init.');
   return {
     modelId: 'command-line',
@@ -281,6 +296,7 @@ async function requestOf(
             image: init,
             strength: options.strength,
             resizeMode: RESIZE_MODES.find((mode) => mode === options.resize) ?? 'crop',
+            colorCorrection: options['color-correction'],
             ...(mask ? { inpaint: inpaintOf(options, mask) } : {}),
           },
         }
@@ -295,6 +311,8 @@ async function requestOf(
     ensd: options.ensd,
     extraNoise: options['extra-noise'],
     tiling: options.tiling,
+    ...saveOf(options),
+    ...seriesOf(options),
     ...(options['variation-strength'] > 0
       ? { variation: { seed: options['variation-seed'], strength: options['variation-strength'] } }
       : {}),
@@ -327,6 +345,7 @@ function inpaintOf(options: Parsed<typeof flags>, mask: PixelImage): InpaintRequ
     fill: INPAINT_FILLS.find((fill) => fill === options['mask-fill']) ?? 'original',
     area: options['mask-area'] === 'masked' ? 'masked' : 'whole',
     paddingPx: options['mask-padding'],
+    ...maskOf(options),
   };
 }
 

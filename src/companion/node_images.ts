@@ -31,8 +31,12 @@ export function decodePng(bytes: Uint8Array, name: string): PixelImage {
   return { widthPx: width, heightPx: height, rgba };
 }
 
-/** An RGB PNG; the alpha of generated pictures is always full. */
-export function encodePng({ widthPx, heightPx, rgba }: PixelImage): Uint8Array<ArrayBuffer> {
+/** An RGB PNG, since the alpha of generated pictures is full; RGBA where alpha carries something. */
+export function encodePng({ widthPx, heightPx, rgba }: PixelImage, keepAlpha = false): Uint8Array<ArrayBuffer> {
+  if (keepAlpha) {
+    const data = Uint8Array.from(rgba);
+    return Uint8Array.from(encode({ width: widthPx, height: heightPx, channels: 4, depth: 8, data }));
+  }
   const rgb = new Uint8Array(3 * widthPx * heightPx);
   for (let i = 0; i < widthPx * heightPx; i++) rgb.set(rgba.subarray(4 * i, 4 * i + 3), 3 * i);
   return Uint8Array.from(encode({ width: widthPx, height: heightPx, channels: 3, depth: 8, data: rgb }));

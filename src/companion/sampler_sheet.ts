@@ -59,10 +59,7 @@ void runCommand(command, async (options, _words, signal) => {
         signal,
         onEvent: () => undefined,
         randomSeed: () => 0,
-        encodePng: (image) => {
-          pictures.push(image);
-          return Promise.resolve(new Blob([]));
-        },
+        onPicture: (image) => pictures.push(image),
         extensions: [
           { id: 'count', label: 'Model calls', apiVersion: 1, hooks: { denoiserInput: () => void (calls += 1) } },
         ],

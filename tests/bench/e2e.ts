@@ -90,7 +90,7 @@ async function inNode(id: 'onnx-node' | 'onnx-wasm', threads: number): Promise<B
         noiseSource: 'NV',
         previewEvery: 0,
       },
-      { onEvent: () => undefined, randomSeed: () => 0, encodePng: async () => new Blob([]) },
+      { onEvent: () => undefined, randomSeed: () => 0 },
     );
     runs.push([...result.times]);
     peakBytes = Math.max(peakBytes, result.peakBytes);

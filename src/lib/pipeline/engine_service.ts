@@ -22,16 +22,18 @@ import type {
   ModelSource,
   ModelSummary,
   NetworkSummary,
-  PixelImage,
   StageTime,
 } from '../rpc/engine';
 import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
 import { StepGate } from '../rpc/step_gate';
-import { generate, type GenerateHost } from './generate';
+import type { GenerateHost } from './generate';
 import { LoadedModel, type TokenizerSet } from './loaded_model';
 import { modelSummary } from './model_summary';
 import { NetworkStacks } from './networks';
+import type { TextPainter } from './plot/text_painter';
 import { Residency } from './residency';
+import { runRequest } from './run_request';
+import type { EncodePicture } from './save_picture';
 
 /** Files of a model, opened. */
 export interface OpenedFiles {
@@ -47,7 +49,9 @@ export interface EngineHost {
   createBackend(options: EngineOptions): Promise<{ backend: Backend; reason: string }>;
   openFiles(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenedFiles>;
   tokenizers(): Promise<TokenizerSet>;
-  encodePng(image: PixelImage, infotext: string): Promise<Blob>;
+  readonly encodePicture: EncodePicture;
+  /** Draws the labels of sheets; absent: they have none. */
+  readonly paintText?: TextPainter;
   randomSeed(): number;
   readonly isolated: boolean;
   /** Weights that models not in use may keep on the device, bytes; default 2 GiB. */
@@ -196,17 +200,17 @@ export class EngineService implements EngineContract {
       const model = this.#model;
       if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
       try {
-        const result = await generate(model.loaded, request, {
+        const result = await runRequest(model.loaded, request, {
           ...this.#host.jobParts,
           networks: this.#networks,
           loadModel: async (id) => {
-            if (id === model.loaded.id) return model.loaded;
-            return (await this.#load({ kind: 'stored', id }, onEvent)).loaded;
+            return id === model.loaded.id ? model.loaded : await this.#loadById(id, onEvent);
           },
           onEvent,
           signal,
           betweenSteps: (aborted) => this.#gate.pass(aborted),
-          encodePng: (image, infotext) => this.#host.encodePng(image, infotext),
+          encodePicture: this.#host.encodePicture,
+          ...(this.#host.paintText ? { paintText: this.#host.paintText } : {}),
           randomSeed: () => this.#host.randomSeed(),
         });
         this.#lastTimes = result.times;
@@ -219,6 +223,16 @@ export class EngineService implements EngineContract {
         await this.#closeIdle();
       }
     });
+  }
+
+  /** A model by id alone, as refiners and plots name it: the user's own, else one that ships. */
+  async #loadById(id: string, onEvent: (event: JobEvent) => void): Promise<LoadedModel> {
+    try {
+      return (await this.#load({ kind: 'stored', id }, onEvent)).loaded;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'storage/not-found') throw error;
+      return (await this.#load({ kind: 'builtin', id }, onEvent)).loaded;
+    }
   }
 
   /**

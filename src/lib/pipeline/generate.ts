@@ -14,6 +14,7 @@ import { jobSettings } from './job_settings';
 import type { Embedding } from './embeddings';
 import type { LoadedModel } from './loaded_model';
 import type { NetworkStacks, ResolveLora } from './networks';
+import type { EncodePicture } from './save_picture';
 import type { LoadUpscaler } from './upscale';
 
 /** What a generation needs from its surroundings. */
@@ -22,8 +23,10 @@ export interface GenerateHost {
   readonly signal?: AbortSignal;
   /** Awaited after every step; the job goes on when it resolves. */
   readonly betweenSteps?: (signal?: AbortSignal) => Promise<void>;
-  /** PNG bytes of a picture with the text as its `parameters`. */
-  encodePng(image: PixelImage, infotext: string): Promise<Blob>;
+  /** The codec; parameters are put into its bytes by the pipeline. Absent: nothing is saved, files are empty. */
+  readonly encodePicture?: EncodePicture;
+  /** Sees every finished picture. */
+  readonly onPicture?: (picture: PixelImage, image: GeneratedImage) => void;
   /** 0..2^32 - 1. */
   randomSeed(): number;
   /** Start noise in place of the seed's, `[batch, C, h, w]`; to compare with other engines. */
@@ -36,6 +39,8 @@ export interface GenerateHost {
   /** Keeps adapters read between jobs of one session. */
   readonly networks?: NetworkStacks;
   readonly embeddings?: readonly Embedding[];
+  /** Whose colours `colorCorrection` takes, where it is not the start picture itself. */
+  readonly colorReference?: PixelImage;
   /** A second model on the same backend, for the refiner; it belongs to the host. */
   readonly loadModel?: (id: string) => Promise<LoadedModel>;
   readonly loadUpscaler?: LoadUpscaler;
@@ -75,6 +80,7 @@ export async function generate(model: LoadedModel, request: GenerateRequest, hos
       for await (const { image, picture } of job.finish(told.latents, batch)) {
         images.push(image);
         pictures.push(picture);
+        host.onPicture?.(picture, image);
         host.onEvent({ kind: 'image', image });
       }
     }

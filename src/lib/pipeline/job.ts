@@ -22,6 +22,7 @@ import { modelSampling } from './model_sampling';
 import { NetworkStacks } from './networks';
 import { batchSeeds, JobNoise } from './noise_source';
 import { openRefiner } from './refiner';
+import { savePicture } from './save_picture';
 import { runPass } from './run_pass';
 import type { DenoiserSetup, SampledBatch } from './sample_batch';
 import { extraInputs, prepareStart, type StartPicture } from './start_picture';
@@ -257,8 +258,12 @@ export class Job {
     { index, seed, infotext }: { index: number; seed: number; infotext: string },
   ): Promise<GeneratedImage> {
     const { hooks, host } = this.#parts;
+    const { encodePicture } = host;
+    const { widthPx: width, heightPx: height } = image;
+    if (!encodePicture) return { index, widthPx: width, heightPx: height, seed, infotext, file: new Blob([]) };
     const told = await hooks.emit('beforeSave', { image, infotext });
-    const file = await host.encodePng(told.image, told.infotext);
+    const { file, notice } = await savePicture(encodePicture, told.image, told.infotext, this.#settings.request.save);
+    if (notice !== undefined) this.#noticeOnce('format', notice);
     await hooks.emit('saved', { file, infotext: told.infotext });
     const { widthPx, heightPx } = told.image;
     return { index, widthPx, heightPx, seed, infotext: told.infotext, file };

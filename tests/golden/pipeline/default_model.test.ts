@@ -92,10 +92,7 @@ describe.each(['onnx-wasm', 'onnx-node'] as const satisfies readonly NodeBackend
           randomSeed: () => 0,
           startNoise: part('noise'),
           onLatents: (final) => (latents = final),
-          encodePng: async (image) => {
-            picture = image;
-            return new Blob([]);
-          },
+          onPicture: (image) => (picture = image),
         },
       );
       expect(latents!.shape).toEqual(part('final_latents').shape);

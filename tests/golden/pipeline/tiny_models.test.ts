@@ -170,10 +170,7 @@ async function draw(model: LoadedModel, request: Partial<GenerateRequest>, host:
     {
       onEvent: () => undefined,
       randomSeed: () => 0,
-      encodePng: (image) => {
-        pictures.push(image);
-        return Promise.resolve(new Blob([]));
-      },
+      onPicture: (image) => pictures.push(image),
       onLatents: (tensor) => latents.push(tensor),
       ...host,
     },

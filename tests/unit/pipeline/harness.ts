@@ -1,4 +1,5 @@
 /** The default model on onnxruntime-node (or its WebAssembly build), and one short job with everything it reported. */
+import { encodePng } from '../../../src/companion/node_images';
 import { createNodeBackend } from '../../../src/companion/node_backend';
 import { defaultModelFiles, loadNodeModel } from '../../../src/companion/node_model';
 import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
@@ -67,10 +68,8 @@ export async function run(
     { ...BASE, ...request },
     {
       randomSeed: () => 1,
-      encodePng: (image) => {
-        pictures.push(image);
-        return Promise.resolve(new Blob([]));
-      },
+      encodePicture: (image) => Promise.resolve({ format: 'png', bytes: encodePng(image) }),
+      onPicture: (image) => pictures.push(image),
       onLatents: (tensor) => latents.push(tensor),
       ...host,
       onEvent: (event) => {

@@ -8,6 +8,7 @@ import type { OnnxRuntime } from '../../../src/lib/backends/onnx/runtime';
 import { wasmRuntime } from '../../../src/lib/backends/onnx/wasm_runtime';
 import { memorySource, type ByteSource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
+import { encodePng } from '../../../src/companion/node_images';
 import { EngineService } from '../../../src/lib/pipeline/engine_service';
 import type { GenerateRequest, JobEvent, JobResult } from '../../../src/lib/rpc/engine';
 import type { QueuePolicy } from '../../../src/lib/rpc/job_queue';
@@ -135,9 +136,9 @@ export class TestEngine {
         return Promise.resolve({ id, name: id, sha256: '0'.repeat(64), sources: this.#files[id] ?? [] });
       },
       tokenizers: () => Promise.resolve({ clip }),
-      encodePng: (image) => {
+      encodePicture: (image) => {
         this.lastPixels = image.rgba;
-        return Promise.resolve(new Blob([]));
+        return Promise.resolve({ format: 'png', bytes: encodePng(image) });
       },
       randomSeed: () => 1,
       isolated: false,
