@@ -1,11 +1,7 @@
 // y[m, n] = activation(Σ_k A[m, k] · W[n, k] + bias[n]) + residual[m, n]
-// A from an operand fragment, W [N, K] from a quant fragment, y [M, N] f32, sums in f32.
+// A from an operand fragment, W [N, K] from a quant fragment, side path and store from theirs; sums in f32.
 // Grid: one thread per 4 x 4 outputs, 64 threads per group, columns first. No shared memory: the version that must be
 // right everywhere. Source: register tiling as in Volkov & Demmel 2008.
-@group(0) @binding(3) var<storage, read_write> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -43,12 +39,15 @@ fn main(
     sum2 += loadA4(row2, step) * w;
     sum3 += loadA4(row3, step) * w;
   }
+  for (var k = 0u; k < sideLength(); k += 4u) {
+    let w = mat4x4<f32>(sideB4(n, k), sideB4(n + 1u, k), sideB4(n + 2u, k), sideB4(n + 3u, k));
+    sum0 += sideA4(m, k) * w;
+    sum1 += sideA4(m + 1u, k) * w;
+    sum2 += sideA4(m + 2u, k) * w;
+    sum3 += sideA4(m + 3u, k) * w;
+  }
   let sums = array<vec4<f32>, 4>(sum0, sum1, sum2, sum3);
   for (var i = 0u; i < 16u; i++) {
-    let row = i / 4u;
-    let column = i % 4u;
-    if (m + row < params.m && n + column < params.n) {
-      store(m + row, n + column, sums[row][column]);
-    }
+    emit(0u, m + i / 4u, n + i % 4u, sums[i / 4u][i % 4u]);
   }
 }

@@ -1,12 +1,6 @@
 // y[m, n] = activation(Σ_k A[m, k] · W[n, k] + bias[n]) + residual[m, n] for few rows (M up to 4 per group).
-// Bound by reading W: 64 threads share one reduction over K, 4 columns at a time, then add up in shared memory.
+// Bound by reading W: 64 threads share one reduction over K, 4 columns at a time, then add up (lib/reduce_rows).
 // Grid: ceil(M / 4) x ceil(N / 4) groups, columns first. Source: the usual split-along-K GEMV.
-@group(0) @binding(3) var<storage, read_write> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-
-var<workgroup> partial: array<vec4<f32>, 256>;
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -40,23 +34,16 @@ fn main(
     sum2 += loadA4(row2, step) * w;
     sum3 += loadA4(row3, step) * w;
   }
-  partial[local] = sum0;
-  partial[64u + local] = sum1;
-  partial[128u + local] = sum2;
-  partial[192u + local] = sum3;
-  for (var half = 32u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (local < half) {
-      for (var row = 0u; row < 4u; row++) {
-        partial[row * 64u + local] += partial[row * 64u + local + half];
-      }
-    }
+  for (var k = local * 4u; k < sideLength(); k += 256u) {
+    let w = mat4x4<f32>(sideB4(n, k), sideB4(n + 1u, k), sideB4(n + 2u, k), sideB4(n + 3u, k));
+    sum0 += sideA4(m, k) * w;
+    sum1 += sideA4(m + 1u, k) * w;
+    sum2 += sideA4(m + 2u, k) * w;
+    sum3 += sideA4(m + 3u, k) * w;
   }
-  workgroupBarrier();
+  let totals = sumRowsOver64(local, mat4x4<f32>(sum0, sum1, sum2, sum3));
   // Sixteen threads store one output each.
-  let row = local / 4u;
-  let column = local % 4u;
-  if (local < 16u && m + row < params.m && n + column < params.n) {
-    store(m + row, n + column, partial[row * 64u][column]);
+  if (local < 16u) {
+    emit(0u, m + local / 4u, n + local % 4u, totals[local / 4u][local % 4u]);
   }
 }

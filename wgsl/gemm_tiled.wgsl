@@ -1,5 +1,5 @@
 // y[m, n] = activation(Σ_k A[m, k] · W[n, k] + bias[n]) + residual[m, n], and partial sums when K is split.
-// A from an operand fragment, W [N, K] from a quant fragment, decoded once per tile; y [M, N] f32, sums in f32.
+// A from an operand fragment, W [N, K] from a quant fragment, decoded once per tile; side path and store from theirs.
 // Grid: ceil(M / BM) x ceil(N / BN) x splits groups, columns first, splits last. Tiles hold 4 consecutive k per vector, rows
 // one vector longer than BK so that the rows of neighbouring threads fall into different banks. Each thread owns
 // 8 x 8 outputs, BM / 8 and BN / 8 apart. Source: register-tiled GEMM as in Volkov & Demmel 2008.
@@ -7,28 +7,12 @@ override BM: u32 = 64u;
 override BN: u32 = 64u;
 override BK: u32 = 16u;
 override THREADS: u32 = 64u;
-// Above 1: each group sums 1/SPLITS of K and writes partial[split, m, n]; gemm_reduce.wgsl adds up.
+// Above 1, with emit/partial: each group sums 1/SPLITS of K; gemm_reduce.wgsl adds up.
 override SPLITS: u32 = 1u;
-
-@group(0) @binding(3) var<storage, read_write> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partial: array<f32>;
 
 var<workgroup> tileA: array<vec4<f32>, BM * (BK / 4u + 1u)>;
 var<workgroup> tileB: array<vec4<f32>, BN * (BK / 4u + 1u)>;
 var<workgroup> rows: array<Row, BM>;
-
-fn emit(split: u32, m: u32, n: u32, sum: f32) {
-  if (split >= SPLITS || m >= params.m || n >= params.n) {
-    return;
-  }
-  if (SPLITS > 1u) {
-    partial[(split * params.m + m) * params.n + n] = sum;
-  } else {
-    store(m, n, sum);
-  }
-}
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -45,8 +29,9 @@ fn main(
   let firstColumn = (inPlane % columnTiles) * BN;
   let stride = BK / 4u + 1u;
   let perRow = BK / 4u;
-  // Each split takes a whole number of K tiles.
-  let kTiles = (params.k + BK - 1u) / BK;
+  // Each split takes a whole number of K tiles; those of the side path come last.
+  let mainTiles = (params.k + BK - 1u) / BK;
+  let kTiles = mainTiles + (sideLength() + BK - 1u) / BK;
   let share = (kTiles + SPLITS - 1u) / SPLITS;
   let kEnd = min(kTiles, (split + 1u) * share);
 
@@ -82,14 +67,24 @@ fn main(
   var high7 = vec4<f32>(0.0);
 
   for (var kTile = split * share; kTile < kEnd; kTile++) {
-    let k = kTile * BK + loadK * 4u;
-    let step = kAt(k);
-    for (var r = loadRow; r < BM; r += rowsPerPass) {
-      tileA[r * stride + loadK] = loadA4(rows[r], step);
-    }
-    for (var r = loadRow; r < BN; r += rowsPerPass) {
-      let row = min(firstColumn + r, params.n - 1u);
-      tileB[r * stride + loadK] = dequant4(row, row * params.rowElems + min(k, params.rowElems - 4u));
+    if (kTile < mainTiles) {
+      let k = kTile * BK + loadK * 4u;
+      let step = kAt(k);
+      for (var r = loadRow; r < BM; r += rowsPerPass) {
+        tileA[r * stride + loadK] = loadA4(rows[r], step);
+      }
+      for (var r = loadRow; r < BN; r += rowsPerPass) {
+        let row = min(firstColumn + r, params.n - 1u);
+        tileB[r * stride + loadK] = dequant4(row, row * params.rowElems + min(k, params.rowElems - 4u));
+      }
+    } else {
+      let k = (kTile - mainTiles) * BK + loadK * 4u;
+      for (var r = loadRow; r < BM; r += rowsPerPass) {
+        tileA[r * stride + loadK] = sideA4(firstRow + r, k);
+      }
+      for (var r = loadRow; r < BN; r += rowsPerPass) {
+        tileB[r * stride + loadK] = sideB4(firstColumn + r, k);
+      }
     }
     workgroupBarrier();
     for (var k4 = 0u; k4 < perRow; k4++) {

@@ -1,5 +1,5 @@
-// y = f((x − mean) / sqrt(var + eps) · weight + bias): second half of group norm. Merges the chunks of
-// group_norm_stats.wgsl (Chan et al. 1979, eq. 2.1), in every thread: chunks are few and the values stay in the cache.
+// y = f((x − mean) / sqrt(var + eps) · weight + bias): second half of group norm. Every thread merges the chunks
+// (lib/group_moments.wgsl): they are few and stay in the cache.
 // x, y [N, P, C]. Grid: one thread per 4 channels of a pixel (or 1 where a group's width is no multiple of 4), 256 per
 // group.
 struct Params {
@@ -18,7 +18,6 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> stats: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(256)
@@ -34,24 +33,10 @@ fn main(
   let first = i * params.step;
   let c = first % params.channels;
   let n = first / (params.channels * params.pixels);
-  let width = params.channels / params.groups;
-  let base = (n * params.groups + c / width) * params.chunks;
-  var mean = 0.0;
-  var squares = 0.0;
-  var seen = 0.0;
-  for (var chunk = 0u; chunk < params.chunks; chunk++) {
-    let pixels = min(params.chunkPixels, params.pixels - chunk * params.chunkPixels);
-    let count = f32(pixels * width);
-    let part = stats[base + chunk];
-    let delta = part.x - mean;
-    let both = seen + count;
-    mean += delta * (count / both);
-    squares += part.y + delta * delta * (seen * count / both);
-    seen = both;
-  }
-  let scale = 1.0 / sqrt(squares / seen + params.eps);
+  let moments = groupMoments(n, c);
+  let scale = 1.0 / sqrt(moments.variance + params.eps);
   for (var j = 0u; j < params.step; j++) {
-    let value = (x[first + j] - mean) * scale * weight[c + j] + bias[c + j];
+    let value = (x[first + j] - moments.mean) * scale * weight[c + j] + bias[c + j];
     y[first + j] = activate(params.activation, value);
   }
 }

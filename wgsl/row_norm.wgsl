@@ -1,6 +1,8 @@
 // y = (x − mean) / sqrt(var + eps) · weight + bias over runs of `size` (layer norm), or
-// y = x / sqrt(mean(x²) + eps) · weight (root mean square). Two passes over the run, statistics in f32.
-// Grid: one group of 64 threads per run. Sources: Ba et al. 2016; Zhang & Sennrich 2019.
+// y = x / sqrt(mean(x²) + eps) · weight (root mean square), then y · (1 + scale) + shift of an image (adaptive norm).
+// Two passes over the run, statistics in f32.
+// Grid: one group of 64 threads per run. Sources: Ba et al. 2016; Zhang & Sennrich 2019;
+// Peebles & Xie 2023, section 3.2.
 struct Params {
   groupOffset: u32, // first workgroup of this dispatch
   rows: u32, // runs
@@ -8,13 +10,18 @@ struct Params {
   subtractMean: u32,
   hasWeight: u32,
   hasBias: u32,
+  hasScale: u32,
+  hasShift: u32,
+  tokens: u32, // runs of one image, for scale and shift
   eps: f32,
 }
 @group(1) @binding(0) var<uniform> params: Params;
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(4) var<storage, read_write> shift: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -39,17 +46,24 @@ fn main(
     let centred = x[base + i] - mean;
     squares += centred * centred;
   }
-  let scale = 1.0 / sqrt(sumOver64(local, squares) / count + params.eps);
+  let inverse = 1.0 / sqrt(sumOver64(local, squares) / count + params.eps);
   if (row >= params.rows) {
     return;
   }
+  let image = (row / params.tokens) * params.size;
   for (var i = local; i < params.size; i += 64u) {
-    var value = (x[base + i] - mean) * scale;
+    var value = (x[base + i] - mean) * inverse;
     if (params.hasWeight != 0u) {
       value *= weight[i];
     }
     if (params.hasBias != 0u) {
       value += bias[i];
+    }
+    if (params.hasScale != 0u) {
+      value *= 1.0 + scale[image + i];
+    }
+    if (params.hasShift != 0u) {
+      value += shift[image + i];
     }
     y[base + i] = value;
   }

@@ -116,10 +116,11 @@ describe('self-test', () => {
     sources.set('gemm_tiled', (sources.get('gemm_tiled') ?? '').replace('workgroupBarrier', 'noBarrier'));
     const backend = await backendFor({ sources });
     const { verdicts, tuning } = await selfTest(backend);
-    expect(verdicts['skinny']).toMatch(/wrong results/);
-    expect(verdicts['flash']).toBe('backend/compile');
-    expect(verdicts['tiled']).toBe('backend/compile');
+    expect(verdicts['gemm-skinny']).toMatch(/wrong results/);
+    expect(verdicts['attention-flash']).toBe('backend/compile');
+    expect(verdicts['gemm-tiled']).toBe('backend/compile');
     expect(tuning.gemm({ m: 1, n: 64, k: 64 })).toEqual({ kernel: 'plain' });
-    expect(backend.info['self-test']).toContain('flash: backend/compile');
+    expect(backend.info['self-test']).toContain('attention-flash: backend/compile');
+    expect(backend.kernels.find(({ variant }) => variant === 'gemm-skinny')).toMatchObject({ state: 'off' });
   });
 });

@@ -1,11 +1,15 @@
 /** Probe, profile and tuning. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { autotune, candidates, tileMemoryBytes, type KeyValueStore } from '../../src/lib/backends/webgpu/autotune';
+import { Autotuner, type KeyValueStore } from '../../src/lib/backends/webgpu/autotune';
 import type { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import { countNonFinite } from '../../src/lib/backends/webgpu/probe';
 import { supportMarkdown, supportTable } from '../../src/lib/backends/webgpu/support';
-import { plainTuning } from '../../src/lib/backends/webgpu/tuning';
+import { plainTuning, scratchFor } from '../../src/lib/backends/webgpu/tuning';
+import { candidates, tileMemoryBytes } from '../../src/lib/backends/webgpu/tuning_candidates';
+import { KERNEL_VARIANTS } from '../../src/lib/backends/webgpu/variants';
 import { GraphBuilder } from '../../src/lib/graph/builder';
+import { memoryWeight } from '../../src/lib/graph/memory_weight';
+import { weightResolver } from '../../src/lib/graph/weights';
 import { createTestBackend } from './test_backend';
 
 let backend: WebgpuBackend;
@@ -52,36 +56,71 @@ describe('profile', () => {
 });
 
 describe('tuning', () => {
+  const every = new Set(KERNEL_VARIANTS.map(({ id }) => id));
+
   it('offers only what the limits allow', () => {
     const small = { workgroupMemoryBytes: 16_384, workgroupThreads: 128 };
-    for (const choice of candidates({ m: 64, n: 64, k: 64 }, small)) {
-      if (choice.kernel !== 'tiled') continue;
-      expect(tileMemoryBytes(choice.tile)).toBeLessThanOrEqual(16_384);
+    const offered = candidates({ m: 64, n: 64, k: 64 }, { kernel: 'plain' }, every, small);
+    expect(offered.length).toBeGreaterThan(4);
+    for (const { choice } of offered) {
+      if (choice.kernel !== 'tiled' && choice.kernel !== 'half') continue;
+      expect(tileMemoryBytes(choice.tile, choice.kernel)).toBeLessThanOrEqual(16_384);
       expect((choice.tile.bm / 8) * (choice.tile.bn / 8)).toBeLessThanOrEqual(128);
     }
   });
 
-  it('measures once, keeps the verdict, ignores a damaged store', async () => {
+  it('offers nothing that failed the self-test', () => {
+    const large = { workgroupMemoryBytes: 32_768, workgroupThreads: 256 };
+    const offered = candidates({ m: 8, n: 64, k: 64 }, { kernel: 'plain' }, new Set(['gemm-skinny']), large);
+    expect(offered.map(({ choice }) => choice.kernel)).toEqual(['plain', 'skinny']);
+  });
+
+  it('measures the products of a graph before it compiles it, keeps the verdict, ignores a damaged store', async () => {
     const kept = new Map<string, unknown>();
     let reads = 0;
     const store: KeyValueStore = {
       get: (key) => (reads++, Promise.resolve(kept.get(key))),
       set: (key, value) => Promise.resolve(void kept.set(key, value)),
     };
-    // One thread per group leaves the plain kernel only, so that the test compiles little.
-    const narrow = await createTestBackend();
-    Object.assign(narrow.engine.gpu.limits, { workgroupThreads: 1 });
-    const shape = { m: 32, n: 8, k: 8 };
-    const tuning = await autotune(narrow, [shape], plainTuning, { store, runs: 1 });
-    expect(tuning.gemm(shape)).toEqual({ kernel: 'plain' });
-    expect(kept.size).toBe(1);
-    const [key] = [...kept.keys()];
-    kept.set(key!, { '32x8x8': { kernel: 'skinny' }, broken: { kernel: 'tiled', tile: { bm: 'x' } } });
-    const again = await autotune(narrow, [shape], plainTuning, { store });
-    expect(again.gemm(shape)).toEqual({ kernel: 'skinny' });
+    const own = await createTestBackend();
+    const graph = () => {
+      const weights = new Map([['w.weight', memoryWeight('w.weight', [8, 8], new Float32Array(64).fill(1))]]);
+      const g = GraphBuilder.create('tuned', weightResolver(weights));
+      g.output('y', g.linear(g.input('x', [32, 8]), 'w', { out: 8, bias: false }));
+      return { graph: g.finish(), weights };
+    };
+    // No variant passed, so that the test compiles little: the standard choice is the only candidate.
+    own.setTuner(new Autotuner(own, plainTuning, new Set(), { store, runs: 1, budgetMs: Infinity }));
+    const first = graph();
+    await (await own.compile(first.graph, first.weights)).dispose();
+    const [[key, value] = []] = [...kept];
+    expect(value).toEqual({ '32x8x8 f32': { kernel: 'plain' } });
+    expect(key).toContain('webgpu tuning');
+    kept.set(key ?? '', { '32x8x8 f32': { kernel: 'skinny' }, broken: { kernel: 'tiled', tile: { bm: 'x' } } });
+    const again = new Autotuner(own, plainTuning, new Set(), { store });
+    await again.tune([{ m: 32, n: 8, k: 8 }]);
+    expect(again.tuning.gemm({ m: 30, n: 8, k: 8 })).toEqual({ kernel: 'skinny' });
+    expect(again.tuning.gemm({ m: 30, n: 16, k: 8 })).toEqual({ kernel: 'plain' });
     expect(reads).toBe(2);
-    expect(narrow.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
-    await narrow.dispose();
+    expect(own.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
+    await own.dispose();
+  });
+
+  it('measures nothing without timestamps', async () => {
+    const own = await createTestBackend({ withoutFeatures: ['timestamp-query'] });
+    const tuner = new Autotuner(own, plainTuning, every);
+    await tuner.tune([{ m: 32, n: 8, k: 8 }]);
+    expect(own.info['tuning']).toBe('0 shapes measured');
+    await own.dispose();
+  });
+
+  it('decodes beforehand where many rows would decode again', () => {
+    const choose = (m: number, fragment: string) => scratchFor({ m, n: 1280, k: 1280, fragment }, 'f16');
+    expect(choose(77, 'q4_k')).toBeUndefined();
+    expect(choose(4096, 'q4_k')).toBe('f16');
+    expect(choose(4096, 'f16')).toBeUndefined();
+    // A convolution whose blocks run across taps reads its left side number by number: worth decoding much earlier.
+    expect(scratchFor({ m: 300, n: 320, k: 2880, fragment: 'q8_0', channelMajor: true }, 'f32')).toBe('f32');
   });
 });
 

@@ -12,7 +12,9 @@ struct Params {
   hasBias: u32,
   hasResidual: u32,
   blockSize: u32, // weights per absmax, for code4
-  height: u32, // pixels of x; this and the rest for convolutions only
+  rank: u32, // columns of the side path, a multiple of 4; 0 without
+  prologueSilu: u32, // with an affine operand: 1 applies SiLU after it
+  height: u32, // pixels of x (rows of one image in operand/rows4_affine); the rest for convolutions only
   width: u32,
   outHeight: u32,
   outWidth: u32,

@@ -1,4 +1,4 @@
-// A weight that dequantize_half.wgsl has just decoded: as quant/f16.wgsl, but bound writable, since it lies in the arena
+// A weight that dequantize_rows.wgsl has just decoded: as quant/f16.wgsl, but bound writable, since it lies in the arena
 // beside x and y, and WebGPU refuses a buffer that is bound both ways.
 @group(0) @binding(1) var<storage, read_write> quants: array<vec2<u32>>;
 

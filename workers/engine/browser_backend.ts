@@ -5,6 +5,8 @@ import { createOnnxBackend } from '../../src/lib/backends/onnx/backend';
 import { useBundledWasm } from '../../src/lib/backends/onnx/wasm_assets';
 import { wasmRuntime } from '../../src/lib/backends/onnx/wasm_runtime';
 import type { EngineOptions } from '../../src/lib/rpc/engine';
+import { openDatabase } from '../../src/lib/storage/database';
+import { MeasurementStore } from '../../src/lib/storage/measurement_store';
 
 interface Chosen {
   readonly backend: Backend;
@@ -36,11 +38,12 @@ async function wasmBackend(options: EngineOptions, reason: string): Promise<Chos
 
 /** Kernels and their device are loaded only where they are wanted. */
 async function webgpuBackend(reason: string, acceptSoftware: boolean): Promise<Chosen> {
-  const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }] = await Promise.all([
+  const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }, { Autotuner }] = await Promise.all([
     import('../../src/lib/backends/webgpu/backend'),
     import('../../src/lib/backends/webgpu/device'),
     import('../../src/lib/backends/webgpu/sources_vite'),
     import('../../src/lib/backends/webgpu/self_test'),
+    import('../../src/lib/backends/webgpu/autotune'),
   ]);
   const backend = await WebgpuBackend.create({ gpu: browserGpu(), sources: bundledKernels() });
   const software = Object.values(backend.info).some((fact) => SOFTWARE_ADAPTER.test(fact));
@@ -52,7 +55,11 @@ async function webgpuBackend(reason: string, acceptSoftware: boolean): Promise<C
     );
   }
   // A software adapter compiles for seconds and is there for correctness only: it keeps the plain kernels.
-  if (!software) await selfTest(backend);
+  if (!software) {
+    const { tuning, enabled } = await selfTest(backend);
+    const store = new MeasurementStore(openDatabase);
+    backend.setTuner(new Autotuner(backend, tuning, enabled, { store, browser: navigator.userAgent }));
+  }
   return { backend, reason };
 }
 

@@ -121,6 +121,15 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
+/** One fast kernel on this device. */
+export interface KernelStatus {
+  readonly variant: string;
+  readonly label: string;
+  /** used; ready: works and waits for a measurement or a setting; off: failed; absent: the device lacks a feature. */
+  readonly state: 'used' | 'ready' | 'off' | 'absent';
+  readonly reason: string;
+}
+
 export interface BackendMemory {
   readonly weightsBytes: number;
   readonly arenaBytes: number;
@@ -137,6 +146,8 @@ export interface Backend {
   readonly streamsWeights: boolean;
   /** Most bytes that can be held at all, where that is known: the heap of WebAssembly. */
   readonly memoryLimitBytes?: number;
+  /** Fast kernels and what became of them, where a backend has several of a kind. */
+  readonly kernels?: readonly KernelStatus[];
   /**
    * @throws AppError 'backend/unsupported-op', 'backend/compile', 'backend/out-of-memory', 'file/…'
    */

@@ -114,6 +114,7 @@ export class EngineService implements EngineContract {
       backendLabel: backend.label,
       reason,
       info: backend.info,
+      ...(backend.kernels ? { kernels: backend.kernels } : {}),
       isolated: this.#host.isolated,
       weightsBytes: memory.weightsBytes,
       arenaBytes: memory.arenaBytes + memory.tensorBytes,

@@ -1,6 +1,7 @@
 /** The stages of a generation as graphs with their planned memory: what the fit verdict and the cost tables add up. */
 import type { MemoryPlan } from '../backends/backend';
 import { planWebgpu } from '../backends/webgpu/backend';
+import { KERNEL_VARIANTS } from '../backends/webgpu/variants';
 import { defaultTuning, type Tuning } from '../backends/webgpu/tuning';
 import { AppError } from '../base/errors';
 import { elementCount } from '../base/shape';
@@ -59,11 +60,9 @@ export function isPlanned(result: StageResult): result is StagePlan {
 
 /** Kernels of a device on which every variant works. */
 export const USUAL_TUNING: Tuning = defaultTuning({
-  tiled: true,
-  split: true,
-  skinny: true,
-  flash: true,
+  enabled: new Set(KERNEL_VARIANTS.map(({ id }) => id)),
   fullGroups: 64,
+  halfFloats: true,
 });
 
 const BLOCK = /^(.*(?:blocks?|layers|resnets|attentions|refiner)\.\d+)\./;

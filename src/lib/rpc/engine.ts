@@ -490,12 +490,23 @@ export interface EngineOptions {
   readonly memoryLimitBytes?: number;
 }
 
+/** One fast kernel of the WebGPU engine on this device. */
+export interface KernelStatus {
+  readonly variant: string;
+  readonly label: string;
+  /** used; ready: works and waits for a measurement or a setting; off: failed; absent: the device lacks a feature. */
+  readonly state: 'used' | 'ready' | 'off' | 'absent';
+  readonly reason: string;
+}
+
 export interface EngineStatus {
   readonly backend: string;
   readonly backendLabel: string;
   /** Why this backend: measured, asked for, or what is missing. */
   readonly reason: string;
   readonly info: Readonly<Record<string, string>>;
+  /** Fast kernels and what became of them; absent where the engine has only one of a kind. */
+  readonly kernels?: readonly KernelStatus[];
   readonly isolated: boolean;
   readonly weightsBytes: number;
   readonly arenaBytes: number;

@@ -11,6 +11,7 @@ import type {
   CompileOptions,
   DeviceTensor,
   HostTensor,
+  KernelStatus,
   MemoryPlan,
   RunObserver,
   PlannedProgram,
@@ -31,13 +32,16 @@ import { recordProgram, type RecordOptions } from './recorder';
 import { ownBytes, stayingWeights } from './residents';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
-import { plainTuning, type Tuning } from './tuning';
+import { plainTuning, watchedTuning, type Tuner, type Tuning } from './tuning';
+import { kernelStatus } from './variants';
 import { WeightStore } from './weight_store';
 import { planStream } from './weight_stream';
 import type { packPart } from './weights/pack_weight';
 
 /** One dispatch should end within a frame or two on a slow device (about 1 TFLOP/s). */
 const DISPATCH_FLOPS = 3e10;
+/** Cutting further would cost more in launches than it saves in waiting. */
+const SHORTEST_DISPATCH_FLOPS = 1e8;
 
 export interface WebgpuOptions extends DeviceOptions {
   readonly sources: KernelSources;
@@ -75,6 +79,10 @@ export class WebgpuBackend implements Backend {
   readonly #programs = new Set<WebgpuProgram>();
   #tuning: Tuning;
   #notes: Readonly<Record<string, string>> = {};
+  #kernels: readonly KernelStatus[];
+  #tuner: Tuner | undefined;
+  /** One measurement at a time; programs wait for it. */
+  #measuring: Promise<void> = Promise.resolve();
   #disposed = false;
 
   private constructor(gpu: GpuDevice, options: WebgpuOptions, lincomb: LincombRunner, engine: Engine) {
@@ -82,6 +90,7 @@ export class WebgpuBackend implements Backend {
     this.#tuning = options.tuning ?? plainTuning;
     this.engine = engine;
     this.#lincomb = lincomb;
+    this.#kernels = kernelStatus(gpu, new Map());
   }
 
   /** @throws AppError 'backend/unavailable', 'backend/compile' */
@@ -110,15 +119,27 @@ export class WebgpuBackend implements Backend {
     return { ...this.engine.gpu.info, pipelines: String(this.engine.pipelines.size), ...this.#notes };
   }
 
+  get kernels(): readonly KernelStatus[] {
+    return this.#kernels;
+  }
+
+  get tuning(): Tuning {
+    return this.#tuning;
+  }
+
   /** Resolves with the error when the device is gone; the owner then makes a new backend. */
   get lost(): Promise<AppError> {
     return this.engine.gpu.lost;
   }
 
-  /** Replaces the choice of kernels for programs compiled from now on. */
-  setTuning(tuning: Tuning, notes: Readonly<Record<string, string>>): void {
+  /** Replaces the choice of kernels for programs compiled from now on, and what the panel says of it. */
+  setTuning(
+    tuning: Tuning,
+    said: { readonly notes?: Readonly<Record<string, string>>; readonly kernels?: readonly KernelStatus[] } = {},
+  ): void {
     this.#tuning = tuning;
-    this.#notes = notes;
+    this.#notes = { ...this.#notes, ...said.notes };
+    this.#kernels = said.kernels ?? this.#kernels;
   }
 
   #alive(): void {
@@ -126,17 +147,48 @@ export class WebgpuBackend implements Backend {
     this.engine.gpu.assertUsable();
   }
 
-  #recordOptions(): RecordOptions {
+  /** Who measures a graph's dominant products before it is compiled. */
+  setTuner(tuner: Tuner | undefined): void {
+    this.#tuner = tuner;
+  }
+
+  #recordOptions(tuning: Tuning): RecordOptions {
+    // Pieces of one submit, as fast as this device has turned out to be: a slow one gets shorter dispatches.
+    const measured = Math.max(SHORTEST_DISPATCH_FLOPS, this.engine.queue.pieceFlops);
     return {
       maxBindingBytes: this.engine.gpu.limits.maxBindingBytes,
-      dispatchFlops: this.#options.dispatchFlops ?? DISPATCH_FLOPS,
-      tuning: this.#tuning,
+      dispatchFlops: this.#options.dispatchFlops ?? Math.min(DISPATCH_FLOPS, measured),
+      tuning,
     };
   }
 
   async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<WebgpuProgram> {
     this.#alive();
-    const recorded = recordProgram(optimize(graph), weights, this.#recordOptions());
+    const optimized = optimize(graph);
+    const tuner = this.#tuner;
+    if (tuner) {
+      const { tuning, shapes } = watchedTuning(this.#tuning);
+      recordProgram(optimized, weights, this.#recordOptions(tuning));
+      const measured = this.#measuring.then(() => tuner.tune(shapes(), options.signal));
+      this.#measuring = measured.catch(() => undefined);
+      await measured;
+    }
+    return this.#compile(optimized, weights, this.#tuning, options);
+  }
+
+  /** As `compile` with a choice of kernels of its own, which nothing else sees. */
+  compileWith(tuning: Tuning, graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<WebgpuProgram> {
+    this.#alive();
+    return this.#compile(optimize(graph), weights, tuning, options);
+  }
+
+  async #compile(
+    optimized: Graph,
+    weights: WeightMap,
+    tuning: Tuning,
+    options: CompileOptions,
+  ): Promise<WebgpuProgram> {
+    const recorded = recordProgram(optimized, weights, this.#recordOptions(tuning));
     const program = await WebgpuProgram.create(this.engine, recorded, weights, options, (done) =>
       this.#programs.delete(done),
     );
@@ -150,7 +202,7 @@ export class WebgpuBackend implements Backend {
 
   plan(graph: Graph, weights: WeightMap, { weightsBudgetBytes }: PlanOptions = {}): PlannedProgram {
     this.#alive();
-    const recorded = recordProgram(optimize(graph), weights, this.#recordOptions());
+    const recorded = recordProgram(optimize(graph), weights, this.#recordOptions(this.#tuning));
     const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
     const { gpu, weights: store } = this.engine;
     const plan = memoryPlan(recorded, planArena(recorded, gpu.limits.maxBufferBytes), stream);

@@ -14,8 +14,8 @@ export interface DeviceOptions {
   readonly powerPreference?: GPUPowerPreference;
   /** Caps on limits, to act like a smaller device in tests. */
   readonly caps?: Readonly<Partial<Pick<GpuLimits, 'maxBufferBytes' | 'maxBindingBytes'>>>;
-  /** Features to leave out although offered. */
-  readonly withoutFeatures?: readonly GPUFeatureName[];
+  /** Features of device or language to leave out although offered. */
+  readonly withoutFeatures?: readonly string[];
 }
 
 export interface GpuLimits {
@@ -47,7 +47,15 @@ export class GpuDevice {
   #lostError: AppError | undefined;
   #uncaptured: AppError | undefined;
 
-  private constructor(device: GPUDevice, limits: GpuLimits, info: Readonly<Record<string, string>>) {
+  readonly #language: ReadonlySet<string>;
+
+  private constructor(
+    device: GPUDevice,
+    limits: GpuLimits,
+    info: Readonly<Record<string, string>>,
+    language: ReadonlySet<string>,
+  ) {
+    this.#language = language;
     this.device = device;
     this.limits = limits;
     this.info = info;
@@ -95,11 +103,19 @@ export class GpuDevice {
       groupsPerAxis: limits.maxComputeWorkgroupsPerDimension,
       uniformAlignment: limits.minUniformBufferOffsetAlignment,
     };
-    return new GpuDevice(device, found, describe(adapter, device, found));
+    // Older browsers have no list of language features.
+    const language = (gpu.wgslLanguageFeatures as ReadonlySet<string> | undefined) ?? new Set<string>();
+    const kept = new Set([...language].filter((feature) => !withoutFeatures.includes(feature)));
+    return new GpuDevice(device, found, describe(adapter, device, found), kept);
   }
 
   has(feature: GPUFeatureName): boolean {
     return this.device.features.has(feature);
+  }
+
+  /** Whether the browser's WGSL has a language feature. */
+  hasLanguage(feature: string): boolean {
+    return this.#language.has(feature);
   }
 
   /** @throws AppError 'backend/device-lost', or the first error that no scope caught */

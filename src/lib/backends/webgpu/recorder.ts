@@ -9,6 +9,7 @@ import { valueOf, type AnyNode, type Graph, type Value, type ValueId } from '../
 import { namedWeight } from '../../graph/load_weight';
 import { opDef } from '../../graph/ops/registry';
 import type { WeightMap } from '../../graph/weights';
+import { ALIASES, Readers, type Deferred } from './deferred';
 import type { ParamValue } from './kernel_sources';
 import { OP_RECORDERS, type RecordOp } from './ops/registry';
 import { recordLayoutCopy } from './ops/strided';
@@ -47,6 +48,7 @@ export interface KernelCall {
 /** What the recorder of an operator may do. */
 export interface OpContext {
   readonly tuning: Tuning;
+  readonly maxBindingBytes: number;
   value(id: ValueId): Value;
   /** The data of a value, made distinct from those in `apart`, since kernels bind everything writable. */
   operand(id: ValueId): Operand;
@@ -58,11 +60,16 @@ export interface OpContext {
   matrix(id: ValueId, form: 'matrix' | 'conv'): MatrixOperand;
   /** Appends a kernel call; `groupOffset` is filled in. */
   call(call: KernelCall): void;
+  /** The one node that reads a value, once, renamings looked through; undefined for results of the graph. */
+  onlyReader(id: ValueId): AnyNode | undefined;
+  /** Whether two values are the same data under other shapes. */
+  sameData(a: ValueId | undefined, b: ValueId | undefined): boolean;
+  /** Leaves a value to its only reader: it gets no buffer. */
+  defer(id: ValueId, what: Deferred): void;
+  deferred(id: ValueId | undefined): Deferred | undefined;
   /** Token ids must lie below `count` where the host can know them. */
   checkIds(id: ValueId, count: number): void;
 }
-
-const ALIASES: ReadonlySet<string> = new Set(['reshape', 'imageToTokens', 'tokensToImage', 'vectorToImage']);
 
 /** Records a whole graph. @throws AppError 'backend/unsupported-op', 'backend/out-of-memory', 'graph/unknown-weight' */
 export function recordProgram(graph: Graph, weights: WeightMap, options: RecordOptions): ProgramPlan {
@@ -82,21 +89,25 @@ class Recorder {
   /** Values whose result is written straight into an output buffer. */
   readonly #direct = new Map<ValueId, string>();
   readonly #idChecks: IdCheck[] = [];
+  readonly #deferred = new Map<ValueId, Deferred>();
+  readonly #needed: ReadonlySet<number>;
+  readonly #readers: Readers;
   #node = -1;
 
   constructor(graph: Graph, weights: WeightMap, options: RecordOptions) {
     this.#graph = graph;
     this.#weights = weights;
     this.#options = options;
+    this.#needed = neededNodes(graph);
+    this.#readers = new Readers(graph, this.#needed);
   }
 
   record(): ProgramPlan {
     const graph = this.#graph;
-    const needed = neededNodes(graph);
     this.#chooseDirectOutputs();
     for (const [name, id] of graph.inputs) this.#input(name, valueOf(graph, id));
     for (const [position, node] of graph.nodes.entries()) {
-      if (!needed.has(position)) continue;
+      if (!this.#needed.has(position)) continue;
       this.#node = position;
       this.#recordNode(node);
     }
@@ -146,22 +157,13 @@ class Recorder {
   #chooseDirectOutputs(): void {
     const taken = new Set<ValueId>();
     for (const [name, id] of this.#graph.outputs) {
-      const root = this.#root(id);
+      const root = this.#readers.root(id);
       const value = valueOf(this.#graph, root);
       const direct = value.source.kind === 'node' && !taken.has(root) && !isReordered(valueOf(this.#graph, id));
       if (!direct) continue;
       taken.add(root);
       this.#direct.set(root, name);
     }
-  }
-
-  /** The value that holds the data of `id`. */
-  #root(id: ValueId): ValueId {
-    const value = valueOf(this.#graph, id);
-    if (value.source.kind !== 'node') return id;
-    const node = this.#graph.nodes[value.source.node];
-    const from = node && ALIASES.has(node.op) ? node.inputs[0] : undefined;
-    return from === undefined ? id : this.#root(from);
   }
 
   #output(name: string, id: ValueId): void {
@@ -242,7 +244,7 @@ class Recorder {
   #recordNode(node: AnyNode): void {
     const from = ALIASES.has(node.op) ? node.inputs[0] : undefined;
     if (from !== undefined) {
-      this.#operands.set(node.output, this.#operand(from));
+      if (!this.#deferred.has(this.#readers.root(from))) this.#operands.set(node.output, this.#operand(from));
       return;
     }
     // Sound: `op` and `attrs` belong together in a node; TypeScript cannot tie them in a union.
@@ -261,6 +263,11 @@ class Recorder {
     const flops = node ? nodeFlops(this.#graph, node) : 0;
     const context: OpContext = {
       tuning: this.#options.tuning,
+      maxBindingBytes: this.#options.maxBindingBytes,
+      onlyReader: (id) => this.#readers.only(id),
+      sameData: (a, b) => a !== undefined && b !== undefined && this.#readers.root(a) === this.#readers.root(b),
+      defer: (id, what) => void this.#deferred.set(this.#readers.root(id), what),
+      deferred: (id) => (id === undefined ? undefined : this.#deferred.get(this.#readers.root(id))),
       value: (id) => valueOf(this.#graph, id),
       operand: (id) => {
         const operand = this.#operand(id);
@@ -279,7 +286,7 @@ class Recorder {
       matrix: (id, form) => this.#matrix(id, form),
       call: (call) => this.#call(call, flops * (call.share ?? 1)),
       checkIds: (id, count) => {
-        const value = valueOf(this.#graph, this.#root(id));
+        const value = valueOf(this.#graph, this.#readers.root(id));
         if (value.source.kind !== 'input') return;
         this.#idChecks.push({ input: value.source.name, below: count, scope: node?.scope ?? '' });
       },

@@ -1,12 +1,21 @@
-/** Which matrix and attention kernel serves which shape. Deterministic defaults; measured choices may replace them. */
+/** Which matrix, attention and norm kernel serves which shape. Deterministic defaults; measured choices may replace them. */
+import type { KernelVariantId } from './variants';
+import { decodeCost } from './weights/decode_cost';
 
 export interface GemmShape {
+  /** Rows of A: tokens or output pixels. */
   readonly m: number;
   readonly n: number;
   readonly k: number;
+  /** How W lies on the device: a file of `wgsl/quant/`; default f32. */
+  readonly fragment?: string;
+  /** A convolution whose blocks run across taps: its left operand is read number by number. */
+  readonly channelMajor?: boolean;
+  /** A is an image: rows overlap. */
+  readonly image?: boolean;
 }
 
-/** Tiles of `gemm_tiled.wgsl`; each thread owns 8 x 8 outputs. */
+/** Tiles of `gemm_tiled.wgsl` and `gemm_half.wgsl`; each thread owns 8 x 8 outputs. */
 export interface TileConfig {
   readonly bm: number;
   readonly bn: number;
@@ -15,14 +24,19 @@ export interface TileConfig {
   readonly splits: number;
 }
 
+/** What a quantized weight is decoded to, once per run, before a product with many rows. */
+export type Scratch = 'f16' | 'f32';
+
 export type GemmChoice =
   | { readonly kernel: 'plain' }
-  | { readonly kernel: 'skinny' }
+  | { readonly kernel: 'skinny'; readonly subgroups?: boolean }
+  /** Activations rounded to 8 bits; only where the user allows it. */
+  | { readonly kernel: 'integer' }
   | {
-      readonly kernel: 'tiled';
+      /** `half`: products in half precision, block floating point. */
+      readonly kernel: 'tiled' | 'half';
       readonly tile: TileConfig;
-      /** Decode a quantized weight to a half-precision scratch first: pays with many rows. */
-      readonly scratch?: boolean;
+      readonly scratch?: Scratch;
     };
 
 export interface AttentionShape {
@@ -32,11 +46,47 @@ export interface AttentionShape {
   readonly width: number;
 }
 
-export type AttentionChoice = { readonly kernel: 'plain' } | { readonly kernel: 'flash' };
+export type AttentionChoice =
+  { readonly kernel: 'plain' } | { readonly kernel: 'flash'; readonly half?: boolean; readonly subgroups?: boolean };
 
 export interface Tuning {
   gemm(shape: GemmShape): GemmChoice;
   attention(shape: AttentionShape): AttentionChoice;
+  /** Norms add up with subgroup operations. */
+  readonly subgroupNorms?: boolean;
+}
+
+/** Measures products and switches the backend to what it finds; see `autotune.ts`. */
+export interface Tuner {
+  /** @param shapes dominant products of a graph, heaviest first */
+  tune(shapes: readonly GemmShape[], signal?: AbortSignal): Promise<void>;
+}
+
+/** Products beyond these add little to a run. */
+const DOMINANT_SHAPES = 8;
+
+/** A tuning that remembers what it was asked; `shapes` gives the heaviest products, each once. */
+export function watchedTuning(tuning: Tuning): {
+  readonly tuning: Tuning;
+  readonly shapes: () => readonly GemmShape[];
+} {
+  const seen = new Map<string, { readonly shape: GemmShape; flops: number }>();
+  const gemm = (shape: GemmShape) => {
+    const key = JSON.stringify(shape);
+    const flops = 2 * shape.m * shape.n * shape.k;
+    const known = seen.get(key);
+    if (known) known.flops += flops;
+    else seen.set(key, { shape, flops });
+    return tuning.gemm(shape);
+  };
+  return {
+    tuning: { ...tuning, gemm },
+    shapes: () =>
+      [...seen.values()]
+        .sort((a, b) => b.flops - a.flops)
+        .slice(0, DOMINANT_SHAPES)
+        .map(({ shape }) => shape),
+  };
 }
 
 /** Kernels that need neither shared memory nor barriers; what remains when self-tests fail. */
@@ -45,30 +95,79 @@ export const plainTuning: Tuning = {
   attention: () => ({ kernel: 'plain' }),
 };
 
+export const DEFAULT_TILE: TileConfig = { bm: 64, bn: 64, bk: 16, splits: 1 };
+
 export interface TuningFacts {
-  /** Variants that passed the self-test. */
-  readonly tiled: boolean;
-  readonly split: boolean;
-  readonly skinny: boolean;
-  readonly flash: boolean;
+  /** Variants of `variants.ts` that passed the self-test. */
+  readonly enabled: ReadonlySet<KernelVariantId>;
   /** Workgroups that keep the device busy; 64 when nothing is known. */
   readonly fullGroups: number;
+  /** The device computes in half precision, so weights may be decoded to it. */
+  readonly halfFloats?: boolean;
+  /** The user allows 8-bit activations. */
+  readonly roundActivations?: boolean;
 }
 
-/** Choice by shape alone: few rows → skinny, else 64 x 64 tiles, the reduction split when tiles are few. */
-export function defaultTuning({ tiled, split, skinny, flash, fullGroups }: TuningFacts): Tuning {
+/** Rows up to which a product is bound by reading W. */
+const SKINNY_ROWS = 8;
+
+/** Quantized types that `gemm_integer.wgsl` reads. */
+export const INTEGER_FRAGMENTS: ReadonlySet<string> = new Set(['q8_0', 'q4_0', 'int8_rows']);
+
+/** Whether `gemm_integer.wgsl` can compute a product. */
+export function integerFits({ k, fragment = 'f32', image = false }: GemmShape): boolean {
+  return !image && k % 32 === 0 && INTEGER_FRAGMENTS.has(fragment);
+}
+
+/**
+ * Choice by shape alone: few rows → skinny, else 64 x 64 tiles, the reduction split when tiles are few, quantized weights
+ * decoded beforehand where many rows would decode them again and again. f32 arithmetic throughout: variants that round
+ * more are left to measurement or to the user.
+ */
+export function defaultTuning(facts: TuningFacts): Tuning {
+  const { enabled, fullGroups, halfFloats = false, roundActivations = false } = facts;
+  const has = (variant: KernelVariantId) => enabled.has(variant);
   return {
-    gemm({ m, n, k }) {
-      if (m <= 4 && skinny) return { kernel: 'skinny' };
-      if (!tiled) return { kernel: 'plain' };
-      const tiles = Math.ceil(m / 64) * Math.ceil(n / 64);
-      // Each part keeps at least 16 K tiles, or adding up costs more than it gains. Powers of two: few pipelines.
-      const most = Math.floor(Math.ceil(k / 16) / 16);
-      const wanted = Math.min(16, most, Math.ceil(fullGroups / tiles));
-      const splits = split && wanted > 1 ? 2 ** Math.floor(Math.log2(wanted)) : 1;
-      return { kernel: 'tiled', tile: { bm: 64, bn: 64, bk: 16, splits } };
+    subgroupNorms: has('norm-subgroups'),
+    gemm(shape) {
+      if (shape.m <= SKINNY_ROWS && has('gemm-skinny')) {
+        return { kernel: 'skinny', ...(has('gemm-skinny-subgroups') ? { subgroups: true } : {}) };
+      }
+      if (roundActivations && has('gemm-integer') && integerFits(shape)) return { kernel: 'integer' };
+      if (!has('gemm-tiled')) return { kernel: 'plain' };
+      const splits = has('gemm-split') ? splitsFor(shape, fullGroups) : 1;
+      const scratch = has('gemm-scratch') ? scratchFor(shape, halfFloats ? 'f16' : 'f32') : undefined;
+      return { kernel: 'tiled', tile: { ...DEFAULT_TILE, splits }, ...(scratch ? { scratch } : {}) };
     },
-    // One query or one key leaves a tile almost empty.
-    attention: ({ queries }) => ({ kernel: flash && queries > 4 ? 'flash' : 'plain' }),
+    attention({ queries }) {
+      // One query or one key leaves a tile almost empty.
+      if (!has('attention-flash') || queries <= 4) return { kernel: 'plain' };
+      return { kernel: 'flash', ...(has('attention-subgroups') ? { subgroups: true } : {}) };
+    },
   };
+}
+
+/** Each part keeps at least 16 K tiles, or adding up costs more than it gains. Powers of two: few pipelines. */
+export function splitsFor({ m, n, k }: GemmShape, fullGroups: number): number {
+  const tiles = Math.ceil(m / DEFAULT_TILE.bm) * Math.ceil(n / DEFAULT_TILE.bn);
+  const most = Math.floor(Math.ceil(k / DEFAULT_TILE.bk) / 16);
+  const wanted = Math.min(16, most, Math.ceil(fullGroups / tiles));
+  return wanted > 1 ? 2 ** Math.floor(Math.log2(wanted)) : 1;
+}
+
+/** FLOPs a device makes while it moves one byte: about 3 TFLOP/s at 100 GB/s, alike from phones to large GPUs. */
+const FLOPS_PER_BYTE = 30;
+
+/**
+ * Whether decoding W once, to a scratch, costs less than decoding it again in every row of tiles, as shares of the
+ * product's FLOPs: c / (2 BM) against (stored + written + read bytes per weight) · FLOPS_PER_BYTE / (2 M).
+ */
+export function scratchFor(shape: GemmShape, precision: Scratch): Scratch | undefined {
+  const { operations, bytes } = decodeCost(shape.fragment ?? 'f32');
+  if (operations === 0) return undefined;
+  // Scalar loads with divisions, for every number of A and every column tile.
+  const slowLoads = shape.channelMajor ? 40 : 0;
+  const fused = operations / (2 * DEFAULT_TILE.bm) + slowLoads / (2 * DEFAULT_TILE.bn);
+  const moved = bytes + 2 * (precision === 'f16' ? 2 : 4);
+  return (moved * FLOPS_PER_BYTE) / (2 * shape.m) < fused ? precision : undefined;
 }

@@ -1,6 +1,9 @@
 /** Scaled dot-product attention. */
 import type { RecordOp } from './registry';
 
+/** Output vectors that a thread of `attention_flash.wgsl` can hold. */
+const MAX_VECTORS = 4;
+
 function id(value: number | undefined): number {
   return value ?? -1;
 }
@@ -35,8 +38,25 @@ export const recordAttention: RecordOp<'attention'> = (ctx, node) => {
   };
   const choice = ctx.tuning.attention({ queries, keys, width });
   if (choice.kernel === 'flash' && width % 4 === 0) {
-    const total = n * heads * Math.ceil(width / 128) * Math.ceil(queries / 32);
-    ctx.call({ kernel: ['lib/index', 'attention_flash'], bindings, params: { ...params, total }, workgroups: total });
+    // No more output vectors per thread than the heads need: eight threads share a query.
+    const vectors = Math.min(MAX_VECTORS, Math.ceil(width / 32));
+    const total = n * heads * Math.ceil(width / (32 * vectors)) * Math.ceil(queries / 32);
+    const { half = false, subgroups = false } = choice;
+    ctx.call({
+      kernel: [
+        ...(half ? ['lib/enable_f16'] : []),
+        ...(subgroups ? ['lib/enable_subgroups'] : []),
+        'lib/index',
+        ...(half ? ['lib/run16', 'attention/scores_half'] : ['attention/scores']),
+        `attention/maxima${subgroups ? '_subgroup' : ''}`,
+        'attention/query',
+        'attention_flash',
+      ],
+      overrides: { VECTORS: vectors },
+      bindings,
+      params: { ...params, total },
+      workgroups: total,
+    });
     return;
   }
   const count = n * queries * heads * Math.ceil(width / 16);

@@ -1,24 +1,18 @@
-/** Linear layers and convolutions: one matrix product, with the left operand read as rows or as an image. */
+/** Linear layers and convolutions, and what they take over from the nodes before them. */
 import { elementCount } from '../../../base/shape';
-import type { Operand } from '../plan_types';
+import type { AnyNode, Node, ValueId } from '../../../graph/ir';
 import type { MatrixOperand, OpContext } from '../recorder';
+import type { GemmShape } from '../tuning';
 import { activationCode } from './codes';
+import { recordProduct, type Prologue, type Product } from './product';
 import type { RecordOp } from './registry';
 
-interface Product {
-  /** File below `wgsl/operand/`. */
-  readonly operand: string;
-  readonly matrix: MatrixOperand;
-  readonly m: number;
-  /** Reduction length on the device, filled up. */
-  readonly k: number;
-  readonly channels: number;
-  readonly x: Operand;
-  readonly bias: Operand | undefined;
-  readonly residual: Operand | undefined;
-  readonly y: Operand;
-  readonly activation: number;
-  readonly image: Readonly<Record<string, number>>;
+type Layer = Node<'linear'> | Node<'conv2d'>;
+
+const isLayer = (node: AnyNode): node is Layer => node.op === 'linear' || node.op === 'conv2d';
+
+function id(value: number | undefined): number {
+  return value ?? -1;
 }
 
 const NO_IMAGE = {
@@ -36,144 +30,128 @@ const NO_IMAGE = {
   channelsPadded: 0,
 } as const;
 
-function recordProduct(ctx: OpContext, product: Product): void {
-  const { m, k, matrix, channels, activation, image } = product;
-  const { storage, rowElems, rows } = matrix.weight.plan;
-  for (const part of matrix.parts) {
-    const n = part.rows;
-    const choice = ctx.tuning.gemm({ m, n, k });
-    const files = ['lib/index', 'lib/half', 'lib/activation', 'lib/gemm_params', 'lib/epilogue'];
-    const scratch =
-      choice.kernel === 'tiled' && choice.scratch === true && storage.fragment !== 'f16' && storage.fragment !== 'f32';
-    const quants = scratch ? recordScratch(ctx, matrix, part) : part.quants;
-    const fragment = scratch ? 'f16_scratch' : storage.fragment;
-    const kernel = [...files, `operand/${product.operand}`, `quant/${fragment}`, `gemm_${choice.kernel}`];
-    const bindings = {
-      x: product.x,
-      quants,
-      scales: part.scales,
-      bias: product.bias,
-      residual: product.residual,
-      y: product.y,
-    };
-    const epilogue = {
-      rowStart: part.rowStart,
-      yStride: rows,
-      activation,
-      hasBias: product.bias ? 1 : 0,
-      hasResidual: product.residual ? 1 : 0,
-    };
-    const params = {
-      m,
-      n,
-      k,
-      channels,
-      rowElems,
-      blockSize: storage.kind === 'codes' ? storage.blockSize : 1,
-      ...epilogue,
-      ...image,
-    };
-    const share = n / rows;
-    if (choice.kernel !== 'tiled') {
-      const tiles = Math.ceil(m / 4) * Math.ceil(n / 4);
-      ctx.call({
-        kernel,
-        bindings,
-        params,
-        share,
-        workgroups: choice.kernel === 'plain' ? Math.ceil(tiles / 64) : tiles,
-      });
-      continue;
-    }
-    const { bm, bn, bk, splits } = choice.tile;
-    const tiles = Math.ceil(m / bm) * Math.ceil(n / bn) * splits;
-    const overrides = { BM: bm, BN: bn, BK: bk, THREADS: (bm / 8) * (bn / 8), SPLITS: splits };
-    const partial = splits > 1 ? ctx.temp(4 * splits * m * n) : undefined;
-    const whole = partial ? { x: product.x, quants, scales: part.scales, partial } : bindings;
-    ctx.call({ kernel, overrides, bindings: whole, params, share, workgroups: tiles });
-    if (!partial) continue;
-    ctx.call({
-      kernel: ['lib/index', 'lib/activation', 'lib/epilogue', 'gemm_reduce'],
-      bindings: { bias: product.bias, residual: product.residual, y: product.y, partial },
-      params: { m, n, splits, ...epilogue },
-      share: 0,
-      workgroups: Math.ceil((m * n) / 256),
-    });
+function matrixOf(ctx: OpContext, node: Layer): MatrixOperand {
+  return ctx.matrix(id(node.inputs[1]), node.op === 'linear' ? 'matrix' : 'conv');
+}
+
+/** Rows of A. */
+function rowsOf(ctx: OpContext, node: Layer): number {
+  const { shape } = ctx.value(node.output);
+  const columns = node.op === 'linear' ? (shape.at(-1) ?? 1) : (shape[1] ?? 1);
+  return elementCount(shape) / columns;
+}
+
+export function gemmShapeOf(ctx: OpContext, node: Layer): GemmShape {
+  const { plan } = matrixOf(ctx, node).weight;
+  return {
+    m: rowsOf(ctx, node),
+    n: plan.rows,
+    k: plan.rowElems,
+    fragment: plan.storage.fragment,
+    channelMajor: plan.channelMajor,
+    image: node.op === 'conv2d',
+  };
+}
+
+/** Columns up to which a convolution may compute SiLU while it loads: one tile of them, so each load is used up. */
+const PROLOGUE_COLUMNS = 64;
+const MAX_SIDE_RANK = 512;
+
+/**
+ * Whether a layer that alone reads a group norm applies its scale and shift while loading: always where that is one
+ * multiply-add; with SiLU only where few columns share the work again (the last convolution of a network, whose input is
+ * the largest tensor of all). Elsewhere exp would run once per tap and column tile, and cost more than the pass it saves.
+ */
+export function takesAffine(ctx: OpContext, node: AnyNode, root: ValueId, silu: boolean): boolean {
+  if (!isLayer(node) || !ctx.sameData(node.inputs[0], root)) return false;
+  const { plan } = matrixOf(ctx, node).weight;
+  const channels = node.op === 'linear' ? plan.rowLength : plan.channels;
+  if (channels % 4 !== 0 || plan.channelMajor) return false;
+  if (silu && plan.rows > PROLOGUE_COLUMNS) return false;
+  // Both would need the same binding.
+  if (ctx.deferred(node.inputs[3])?.kind === 'low-rank') return false;
+  return ctx.tuning.gemm(gemmShapeOf(ctx, node)).kernel !== 'integer';
+}
+
+/** A layer U in y = W x + U (D x) that its only reader adds up in its own sums. */
+function deferLowRank(ctx: OpContext, node: Layer): boolean {
+  const [low, , bias, base] = node.inputs;
+  if (low === undefined || bias !== undefined || node.attrs.activation !== undefined || ctx.deferred(base))
+    return false;
+  if (node.op === 'conv2d') {
+    const { stride, pad, upsample } = node.attrs;
+    const [, , kh = 1, kw = 1] = ctx.value(id(node.inputs[1])).shape;
+    if (kh * kw * stride * upsample !== 1 || pad.some((side) => side !== 0)) return false;
   }
+  const reader = ctx.onlyReader(node.output);
+  if (!reader || !isLayer(reader) || !ctx.sameData(reader.inputs[3], node.output)) return false;
+  const { weight, parts } = matrixOf(ctx, node);
+  const rank = weight.plan.rowLength;
+  const [up] = parts;
+  if (!up || parts.length > 1 || weight.plan.storage.fragment !== 'f32' || rank % 4 !== 0 || rank > MAX_SIDE_RANK)
+    return false;
+  if (ctx.deferred(reader.inputs[0]) || ctx.tuning.gemm(gemmShapeOf(ctx, reader)).kernel === 'integer') return false;
+  ctx.defer(node.output, { kind: 'low-rank', low, up: up.quants, rank, base });
+  return true;
 }
 
-/** The part of a weight as half precision in the arena. */
-function recordScratch(ctx: OpContext, { weight }: MatrixOperand, part: MatrixOperand['parts'][number]): Operand {
-  const { storage, rowElems } = weight.plan;
-  const count = (part.rows * rowElems) / 4;
-  const scratch = ctx.temp(8 * count);
-  ctx.call({
-    kernel: ['lib/index', 'lib/half', `quant/${storage.fragment}`, 'dequantize_half'],
-    bindings: { quants: part.quants, scales: part.scales, y: scratch },
-    params: { count, rowElems, blockSize: storage.kind === 'codes' ? storage.blockSize : 1 },
-    share: 0,
-    workgroups: Math.ceil(count / 256),
+/** What linear layers and convolutions have in common. */
+function recordLayer(ctx: OpContext, node: Layer, rest: Pick<Product, 'operand' | 'channels' | 'image'>): void {
+  const [x, , bias, residual] = node.inputs;
+  const choice = ctx.tuning.gemm(gemmShapeOf(ctx, node));
+  const before = ctx.deferred(x);
+  const added = ctx.deferred(residual);
+  const side = added?.kind === 'low-rank' ? added : undefined;
+  let prologue: Prologue | undefined;
+  let source = x;
+  if (before?.kind === 'affine') {
+    prologue = before;
+    source = before.x;
+  }
+  recordProduct(ctx, {
+    ...rest,
+    matrix: matrixOf(ctx, node),
+    m: rowsOf(ctx, node),
+    x: ctx.operand(id(source)),
+    prologue,
+    bias: ctx.optional(bias),
+    residual: ctx.optional(side ? side.base : residual),
+    side: side && { low: ctx.operand(side.low), up: side.up, rank: side.rank },
+    y: ctx.result(),
+    activation: activationCode(node.attrs.activation),
+    choice,
   });
-  return scratch;
-}
-
-function id(value: number | undefined): number {
-  return value ?? -1;
 }
 
 export const recordLinear: RecordOp<'linear'> = (ctx, node) => {
-  const [x, weight, bias, residual] = node.inputs;
-  const { shape } = ctx.value(id(x));
+  if (deferLowRank(ctx, node)) return;
+  const { shape } = ctx.value(id(node.inputs[0]));
   const channels = shape.at(-1) ?? 1;
-  const matrix = ctx.matrix(id(weight), 'matrix');
-  recordProduct(ctx, {
-    operand: channels % 4 === 0 ? 'rows4' : 'rows',
-    matrix,
-    m: elementCount(shape) / channels,
-    k: Math.ceil(channels / 4) * 4,
-    channels,
-    x: ctx.operand(id(x)),
-    bias: ctx.optional(bias),
-    residual: ctx.optional(residual),
-    y: ctx.result(),
-    activation: activationCode(node.attrs.activation),
-    image: NO_IMAGE,
-  });
+  const operand = channels % 4 === 0 ? 'rows4' : 'rows';
+  // Rows of one image, for a prologue that differs between images.
+  const perImage = elementCount(shape) / channels / (shape[0] ?? 1);
+  recordLayer(ctx, node, { operand, channels, image: { ...NO_IMAGE, height: perImage } });
 };
 
 export const recordConv2d: RecordOp<'conv2d'> = (ctx, node) => {
-  const [x, weight, bias, residual] = node.inputs;
-  const [n = 1, channels = 1, height = 1, width = 1] = ctx.value(id(x)).shape;
+  if (deferLowRank(ctx, node)) return;
+  const [, channels = 1, height = 1, width = 1] = ctx.value(id(node.inputs[0])).shape;
   const [, , outHeight = 1, outWidth = 1] = ctx.value(node.output).shape;
-  const [, , kernelHeight = 1, kernelWidth = 1] = ctx.value(id(weight)).shape;
-  const matrix = ctx.matrix(id(weight), 'conv');
+  const [, , kernelHeight = 1, kernelWidth = 1] = ctx.value(id(node.inputs[1])).shape;
   const { attrs } = node;
-  const { channelMajor, rowElems } = matrix.weight.plan;
-  const vectors = channels % 4 === 0 ? 'image4' : 'image';
-  recordProduct(ctx, {
-    operand: channelMajor ? 'image_channel_major' : vectors,
-    matrix,
-    m: n * outHeight * outWidth,
-    k: rowElems,
-    channels,
-    x: ctx.operand(id(x)),
-    bias: ctx.optional(bias),
-    residual: ctx.optional(residual),
-    y: ctx.result(),
-    activation: activationCode(attrs.activation),
-    image: {
-      height,
-      width,
-      outHeight,
-      outWidth,
-      kernelHeight,
-      kernelWidth,
-      stride: attrs.stride,
-      padTop: attrs.pad[0],
-      padLeft: attrs.pad[3],
-      upsample: attrs.upsample,
-      circular: attrs.padMode === 'circular' ? 1 : 0,
-      channelsPadded: Math.ceil(channels / 4) * 4,
-    },
-  });
+  const image = {
+    height,
+    width,
+    outHeight,
+    outWidth,
+    kernelHeight,
+    kernelWidth,
+    stride: attrs.stride,
+    padTop: attrs.pad[0],
+    padLeft: attrs.pad[3],
+    upsample: attrs.upsample,
+    circular: attrs.padMode === 'circular' ? 1 : 0,
+    channelsPadded: Math.ceil(channels / 4) * 4,
+  };
+  recordLayer(ctx, node, { operand: channels % 4 === 0 ? 'image4' : 'image', channels, image });
 };

@@ -3,6 +3,7 @@ import { elementCount } from '../../../base/shape';
 import type { Operand } from '../plan_types';
 import type { OpContext } from '../recorder';
 import { activationCode, UNARY_CODES } from './codes';
+import { recordRowNorm } from './normalisation';
 import type { RecordOp } from './registry';
 import { memoryShape, simplify, stridesOf } from './strided';
 
@@ -88,6 +89,11 @@ export const recordBinary: RecordOp<'binary'> = (ctx, node) => {
 
 export const recordModulate: RecordOp<'modulate'> = (ctx, node) => {
   const [x, scale, shift] = node.inputs;
+  const norm = ctx.deferred(x);
+  if (norm?.kind === 'norm') {
+    recordRowNorm(ctx, norm.node, { scale: id(scale), shift });
+    return;
+  }
   const { shape } = ctx.value(id(x));
   const [, tokens = 1, width = 1] = shape;
   const count = elementCount(shape);

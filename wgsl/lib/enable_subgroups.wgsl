@@ -1,0 +1,2 @@
+// First of the files of a kernel with subgroup operations: directives come before everything else.
+enable subgroups;
