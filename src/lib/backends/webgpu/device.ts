@@ -48,14 +48,18 @@ export class GpuDevice {
   #uncaptured: AppError | undefined;
 
   readonly #language: ReadonlySet<string>;
+  /** Fewest lanes of a subgroup; 1 where nothing is known. */
+  readonly smallestSubgroup: number;
 
   private constructor(
     device: GPUDevice,
     limits: GpuLimits,
     info: Readonly<Record<string, string>>,
     language: ReadonlySet<string>,
+    smallestSubgroup: number,
   ) {
     this.#language = language;
+    this.smallestSubgroup = smallestSubgroup;
     this.device = device;
     this.limits = limits;
     this.info = info;
@@ -106,7 +110,7 @@ export class GpuDevice {
     // Older browsers have no list of language features.
     const language = (gpu.wgslLanguageFeatures as ReadonlySet<string> | undefined) ?? new Set<string>();
     const kept = new Set([...language].filter((feature) => !withoutFeatures.includes(feature)));
-    return new GpuDevice(device, found, describe(adapter, device, found), kept);
+    return new GpuDevice(device, found, describe(adapter, device, found), kept, smallestSubgroup(adapter));
   }
 
   has(feature: GPUFeatureName): boolean {
@@ -202,6 +206,12 @@ function unavailable(what: string, cause?: unknown): AppError {
     `WebGPU: a device is needed, but ${what}; use the WASM engine or the companion, or update the browser and its drivers.`,
     cause === undefined ? {} : { cause },
   );
+}
+
+function smallestSubgroup(adapter: GPUAdapter): number {
+  // Safari leaves `info` out in places; the field is younger than it.
+  const info = adapter.info as (GPUAdapterInfo & { readonly subgroupMinSize?: number }) | undefined;
+  return info?.subgroupMinSize ?? 1;
 }
 
 function describe(adapter: GPUAdapter, device: GPUDevice, limits: GpuLimits): Readonly<Record<string, string>> {

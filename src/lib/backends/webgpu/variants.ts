@@ -10,6 +10,8 @@ export interface KernelVariant {
   readonly label: string;
   /** Device features and WGSL language features that it needs. */
   readonly needs: readonly (GPUFeatureName | 'packed_4x8_integer_dot_product')[];
+  /** Smallest subgroup that it can work with. */
+  readonly subgroupSize?: number;
   /** Rounds more than f32: used only when measured faster, or when the user allows it. */
   readonly rounds?: 'measured' | 'allowed';
 }
@@ -28,7 +30,7 @@ export const KERNEL_VARIANTS = [
     rounds: 'allowed',
   },
   { id: 'attention-flash', label: 'Attention in tiles', needs: [] },
-  { id: 'attention-subgroups', label: 'Attention in tiles, subgroups', needs: ['subgroups'] },
+  { id: 'attention-subgroups', label: 'Attention in tiles, subgroups', needs: ['subgroups'], subgroupSize: 8 },
   { id: 'attention-half', label: 'Attention in half precision', needs: ['shader-f16'], rounds: 'measured' },
   { id: 'norm-subgroups', label: 'Normalisation, subgroups', needs: ['subgroups'] },
 ] as const satisfies readonly KernelVariant[];
@@ -38,14 +40,20 @@ export type KernelVariantId = (typeof KERNEL_VARIANTS)[number]['id'];
 /** Variant → 'ok', or why it is off; a variant without the features it needs is absent from the map. */
 export type Verdicts = ReadonlyMap<KernelVariantId, string>;
 
+type FeatureFacts = Pick<GpuDevice, 'has' | 'hasLanguage' | 'smallestSubgroup'>;
+
 /** Features that a variant needs and the device lacks. */
-export function missingFeatures(gpu: Pick<GpuDevice, 'has' | 'hasLanguage'>, { needs }: KernelVariant): string[] {
-  return needs.filter((need) => (need === 'packed_4x8_integer_dot_product' ? !gpu.hasLanguage(need) : !gpu.has(need)));
+export function missingFeatures(gpu: FeatureFacts, { needs, subgroupSize = 0 }: KernelVariant): string[] {
+  const missing: string[] = needs.filter((need) =>
+    need === 'packed_4x8_integer_dot_product' ? !gpu.hasLanguage(need) : !gpu.has(need),
+  );
+  if (missing.length === 0 && gpu.smallestSubgroup < subgroupSize) missing.push(`subgroups of ${subgroupSize}`);
+  return missing;
 }
 
 /** The list for the engine panel. */
 export function kernelStatus(
-  gpu: Pick<GpuDevice, 'has' | 'hasLanguage'>,
+  gpu: FeatureFacts,
   verdicts: Verdicts,
   { roundActivations = false }: { readonly roundActivations?: boolean } = {},
 ): readonly KernelStatus[] {
