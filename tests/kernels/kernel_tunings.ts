@@ -2,18 +2,21 @@
 import type { OpCase } from '../../src/lib/backends/op_cases/op_case';
 import {
   DEFAULT_TILE,
+  defaultTuning,
   plainTuning,
   type AttentionChoice,
   type GemmChoice,
   type Tuning,
 } from '../../src/lib/backends/webgpu/tuning';
-import type { KernelVariantId } from '../../src/lib/backends/webgpu/variants';
+import { KERNEL_VARIANTS, missingFeatures, type KernelVariantId } from '../../src/lib/backends/webgpu/variants';
 
 export interface VariantCase {
   readonly name: string;
   readonly variant: KernelVariantId;
   readonly tuning: Tuning;
   readonly picks: (c: OpCase) => boolean;
+  /** Fewer cases for software adapters that compile each kernel for seconds; default all. */
+  readonly few?: (c: OpCase) => boolean;
   /** NMSE; default that of the case in f32. */
   readonly bound?: number;
 }
@@ -62,6 +65,7 @@ export const VARIANT_CASES: readonly VariantCase[] = [
     variant: 'gemm-scratch',
     tuning: tiled(1, { scratch: 'f16' }),
     picks: (c) => storedConv(c) || storedLinear('Q4_K', 'NF4', 'LLM_INT8')(c),
+    few: (c) => ['Q4_K', 'Q8_0'].includes(params(c).type ?? '') && !('rows' in c.params && c.op === 'conv2d'),
     bound: HALF_WEIGHTS,
   },
   {
@@ -69,6 +73,7 @@ export const VARIANT_CASES: readonly VariantCase[] = [
     variant: 'gemm-scratch',
     tuning: tiled(1, { scratch: 'f32' }),
     picks: (c) => c.op === 'conv2d' && ['Q8_0', 'Q4_0'].includes(params(c).type ?? ''),
+    few: (c) => params(c).type === 'Q4_0',
   },
   {
     name: 'half linear',
@@ -89,6 +94,7 @@ export const VARIANT_CASES: readonly VariantCase[] = [
     variant: 'gemm-integer',
     tuning: gemm({ kernel: 'integer' }),
     picks: storedLinear('Q8_0', 'Q4_0', 'LLM_INT8'),
+    few: storedLinear('Q4_0'),
     bound: BYTE_PRODUCTS,
   },
   {
@@ -96,6 +102,8 @@ export const VARIANT_CASES: readonly VariantCase[] = [
     variant: 'attention-flash',
     tuning: attention({ kernel: 'flash' }),
     picks: (c) => c.op === 'attention',
+    // One kernel per number of vectors in the head: 1 and, with several groups a head, 4.
+    few: (c) => [8, 16, 20, 32, 160].includes(Number((c.params as { d?: number }).d)),
   },
   {
     name: 'flash, subgroups',
@@ -118,3 +126,9 @@ export const VARIANT_CASES: readonly VariantCase[] = [
     picks: (c) => c.op === 'layerNorm' || c.op === 'rmsNorm' || c.op === 'groupNorm',
   },
 ];
+
+/** What a device chooses on which every variant that it can run has passed the self-test. */
+export function fastTuning(gpu: Parameters<typeof missingFeatures>[0]): Tuning {
+  const enabled = KERNEL_VARIANTS.filter((variant) => missingFeatures(gpu, variant).length === 0).map(({ id }) => id);
+  return defaultTuning({ enabled: new Set(enabled), fullGroups: 64, halfFloats: gpu.has('shader-f16') });
+}
