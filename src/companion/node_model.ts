@@ -26,12 +26,17 @@ export interface BuiltinModel {
   readonly defaults?: { readonly steps?: number; readonly cfgScale?: number };
 }
 
-async function defaultModel(): Promise<BuiltinModel | undefined> {
+/** The models shipped with the app, the default one first. */
+export async function builtinModels(): Promise<readonly BuiltinModel[]> {
   const index = JSON.parse(await readFile(join(staticDir, 'models/index.json'), 'utf8')) as {
     readonly default: string;
     readonly models: readonly BuiltinModel[];
   };
-  return index.models.find((entry) => entry.id === index.default);
+  return [...index.models].sort((a, b) => Number(b.id === index.default) - Number(a.id === index.default));
+}
+
+async function defaultModel(): Promise<BuiltinModel | undefined> {
+  return (await builtinModels())[0];
 }
 
 /** The default model's own settings, where they differ from its family's. */
@@ -100,7 +105,7 @@ export async function loadNodeModel(
 }
 
 /** Vocabularies of T5 and Qwen encoders, told apart by their kind. @throws AppError 'tokenizer/vocabulary' */
-async function readTokenizers(paths: readonly string[]): Promise<Partial<TokenizerSet>> {
+export async function readTokenizers(paths: readonly string[]): Promise<Partial<TokenizerSet>> {
   let set: Partial<TokenizerSet> = {};
   for (const path of paths) {
     const json = await readFile(path, 'utf8').catch((cause: unknown) => {

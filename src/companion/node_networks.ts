@@ -23,6 +23,11 @@ async function sha256(path: string, start = 0): Promise<string> {
   return hash.digest('hex');
 }
 
+/** First 12 digits of the web UIs' LoRA hash: it leaves the header out, so edited metadata keep it. */
+export async function tensorHash(path: string, { container }: TensorIndex): Promise<string> {
+  return (await sha256(path, container?.dataStart ?? 0)).slice(0, 12);
+}
+
 export interface OpenedNetworks {
   readonly loras: ReadonlyMap<string, LoraFile>;
   readonly embeddings: readonly Embedding[];
@@ -51,9 +56,7 @@ export async function openNetworks(paths: {
     const loras = new Map<string, LoraFile>();
     for (const path of paths.loras) {
       const index = await open(path);
-      const dataStart = index.container?.dataStart ?? 0;
-      // The web UIs' LoRA hash leaves the header out, so edited metadata keep it.
-      const shortHash = (await sha256(path, dataStart)).slice(0, 12);
+      const shortHash = await tensorHash(path, index);
       loras.set(networkName(path), { id: (await sha256(path)).slice(0, 16), index, shortHash });
     }
     const embeddings: Embedding[] = [];

@@ -103,6 +103,9 @@ export const ERROR_CODES = [
   'storage/hash-mismatch',
   // network
   'network/failed',
+  // the optional companion
+  'companion/lost',
+  'companion/refused',
   // image input
   'image/invalid',
   'image/too-large',

@@ -130,6 +130,14 @@ export const errorsEn: ErrorTexts = {
     'The download failed',
     'Check the connection and the address, then try again; it goes on where it stopped.',
   ),
+  'companion/lost': text(
+    'The companion went away',
+    'Check that it still runs and connect again, or go on with the engine of this device. Your prompt and pictures stay.',
+  ),
+  'companion/refused': text(
+    'The companion refused this',
+    'Open the address that it printed at its start, or enter its token again in the settings.',
+  ),
   'image/invalid': text('This picture cannot be used', 'Choose another picture.'),
   'image/too-large': text('The picture is too large', 'Make it smaller first.'),
   'canvas/invalid': text('The sketch does not allow this', 'Change the value named below.'),

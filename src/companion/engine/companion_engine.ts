@@ -1,0 +1,231 @@
+/** The engine in Node behind its contract, with the files of the companion's folders as what it may open. */
+import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ByteSource } from '../../lib/base/byte_source';
+import { AppError } from '../../lib/base/errors';
+import { insertPngText } from '../../lib/formats/png_text';
+import { openTensorIndex } from '../../lib/formats/open_tensor_index';
+import { detectFile } from '../../lib/models/detect';
+import type { ModelPart } from '../../lib/models/part';
+import { readTextualInversion } from '../../lib/models/textual_inversion';
+import type { Embedding } from '../../lib/pipeline/embeddings';
+import { EngineService, type EngineHost, type OpenedFiles } from '../../lib/pipeline/engine_service';
+import type { TokenizerSet } from '../../lib/pipeline/loaded_model';
+import type { LoraFile } from '../../lib/pipeline/networks';
+import type { EngineContract, ModelSource, NetworkKind, NetworkSummary } from '../../lib/rpc/engine';
+import { createClipTokenizer } from '../../lib/tokenizers/clip';
+import { createNodeBackend, type NodeBackendId } from '../node_backend';
+import { openFileSource } from '../node_file_source';
+import { encodePng } from '../node_images';
+import { builtinModels, readTokenizers, staticDir } from '../node_model';
+import { tensorHash } from '../node_networks';
+import { filesOf, findFile, type Catalogue, type CatalogueFile, type CatalogueGroup } from './catalogue';
+import { ModelFolders, type LocalFile } from './scan';
+
+/** What the companion's routes ask of an engine: jobs, and what there is to use in them. */
+export interface CompanionEngine extends EngineContract {
+  catalogue(): Promise<Catalogue>;
+  /** Looks at the model folders again. */
+  refresh(): Promise<void>;
+}
+
+export interface NodeEngineOptions {
+  readonly backend: NodeBackendId;
+  /** 0: all cores. */
+  readonly threads: number;
+  readonly folders: readonly string[];
+  /** `tokenizer.json` files of T5 and Qwen encoders. */
+  readonly tokenizers: readonly string[];
+}
+
+const NETWORK_GROUPS: readonly (readonly [CatalogueGroup, NetworkKind])[] = [
+  ['lora', 'lora'],
+  ['embedding', 'embedding'],
+  ['control', 'control'],
+  ['upscaler', 'upscaler'],
+  ['vae', 'vae'],
+];
+
+/** @throws AppError 'backend/unavailable', 'tokenizer/vocabulary' */
+export async function createCompanionEngine(options: NodeEngineOptions): Promise<CompanionEngine> {
+  const library = new NodeLibrary(options.folders);
+  await library.refresh();
+  let tokenizers: Promise<TokenizerSet> | undefined;
+  const host: EngineHost = {
+    createBackend: async () => {
+      const backend = await createNodeBackend(options.backend, options.threads);
+      return { backend, reason: options.backend === 'auto' ? 'the fastest runtime installed' : 'chosen at the start' };
+    },
+    openFiles: (source) => library.open(source),
+    tokenizers: () => (tokenizers ??= loadTokenizers(options.tokenizers)),
+    encodePng: async (image, infotext) => {
+      const png = insertPngText(encodePng(image), [{ keyword: 'parameters', text: infotext }]);
+      return new Blob([png], { type: 'image/png' });
+    },
+    randomSeed: () => randomInt(2 ** 32),
+    isolated: false,
+    get jobParts() {
+      return library.jobParts;
+    },
+    networks: () => library.networks(),
+  };
+  const service = new EngineService(host);
+  await service.start({ backend: 'auto', threads: options.threads, baseUrl: '' });
+  return Object.assign(service, {
+    catalogue: () => library.catalogue(),
+    refresh: () => library.refresh(),
+  });
+}
+
+async function loadTokenizers(paths: readonly string[]): Promise<TokenizerSet> {
+  const clip = createClipTokenizer(await readFile(join(staticDir, 'tokenizers/clip.txt'), 'utf8'));
+  return { clip, ...(await readTokenizers(paths)) };
+}
+
+/** Model folders and shipped models, opened by name. Handles stay open: the engine reads weights when it needs them. */
+class NodeLibrary {
+  readonly #folders: ModelFolders;
+  readonly #sources = new Map<string, Promise<ByteSource>>();
+  readonly #loras = new Map<string, Promise<LoraFile>>();
+  readonly #upscalers = new Map<string, Promise<ModelPart | undefined>>();
+  #embeddings: readonly Embedding[] = [];
+
+  constructor(folders: readonly string[]) {
+    this.#folders = new ModelFolders(folders);
+  }
+
+  async refresh(): Promise<void> {
+    await this.#folders.refresh();
+    this.#loras.clear();
+    this.#upscalers.clear();
+    // Read whole: a few kilobytes each, and any prompt may name any of them.
+    const embeddings: Embedding[] = [];
+    for (const file of this.#group('embedding')) {
+      const inversion = await readTextualInversion(await openTensorIndex(await this.#source(file.path)));
+      embeddings.push({ name: file.name, inversion, hash: (await this.#folders.sha256(file)).slice(0, 12) });
+    }
+    this.#embeddings = embeddings;
+  }
+
+  async catalogue(): Promise<Catalogue> {
+    const shipped = (await builtinModels()).map((model): CatalogueFile => {
+      const [file] = model.files;
+      return {
+        id: model.id,
+        name: model.name,
+        file: file?.path ?? model.id,
+        kind: 'checkpoint',
+        sizeBytes: model.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        metadata: {},
+        builtin: true,
+        ...(file ? { sha256: file.sha256 } : {}),
+      };
+    });
+    // Places on this disk are nobody's business.
+    const found = this.#folders.files.map(({ path: _path, ...file }) => file);
+    return { files: [...shipped, ...found], skipped: this.#folders.skipped };
+  }
+
+  get jobParts(): NonNullable<EngineHost['jobParts']> {
+    return {
+      resolveLora: async (name) => {
+        const file = this.#find('lora', name);
+        return file && this.#once(this.#loras, file, () => this.#openLora(file));
+      },
+      embeddings: this.#embeddings,
+      loadUpscaler: async (name) => {
+        const file = this.#find('upscaler', name);
+        return file && this.#once(this.#upscalers, file, () => this.#openUpscaler(file));
+      },
+    };
+  }
+
+  async networks(): Promise<readonly Omit<NetworkSummary, 'fits'>[]> {
+    return NETWORK_GROUPS.flatMap(([group, kind]) =>
+      this.#group(group).map((file) => ({
+        id: file.id,
+        name: file.name,
+        kind,
+        ...(kind === 'control' ? { variant: file.kind } : {}),
+        ...(file.family === undefined ? {} : { family: file.family }),
+        triggerWords: [],
+        sizeBytes: file.sizeBytes,
+        hash: file.sha256?.slice(0, kind === 'lora' || kind === 'embedding' ? 12 : 10) ?? '',
+      })),
+    );
+  }
+
+  /** @throws AppError 'storage/not-found', 'file/…' */
+  async open(source: ModelSource): Promise<OpenedFiles> {
+    if (source.kind === 'files') {
+      throw new AppError('argument/invalid', 'model: files of a browser cannot be opened here; put them into a model folder.');
+    }
+    const modules = source.modules ?? [];
+    const extra = await Promise.all(modules.map((name) => this.#source(this.#need('module', name).path)));
+    if (source.kind === 'builtin') {
+      const model = (await builtinModels()).find(({ id }) => id === source.id);
+      if (!model) throw notFound('model', source.id);
+      const sources = await Promise.all(model.files.map(({ path }) => this.#source(join(staticDir, 'models', path))));
+      const { id, name, files, defaults } = model;
+      return { id, name, sha256: files[0]?.sha256 ?? '', sources: [...sources, ...extra], ...(defaults ? { defaults } : {}) };
+    }
+    const shipped = (await builtinModels()).find(({ id }) => id === source.id);
+    if (shipped) return this.open({ ...source, kind: 'builtin' });
+    const file = this.#need('model', source.id);
+    const sources = [await this.#source(file.path), ...extra];
+    return { id: file.id, name: file.name, sha256: await this.#folders.sha256(file), sources };
+  }
+
+  async #openLora(file: LocalFile): Promise<LoraFile> {
+    const index = await openTensorIndex(await this.#source(file.path));
+    const id = (await this.#folders.sha256(file)).slice(0, 16);
+    return { id, index, shortHash: await tensorHash(file.path, index) };
+  }
+
+  async #openUpscaler(file: LocalFile): Promise<ModelPart | undefined> {
+    const { parts } = detectFile(await openTensorIndex(await this.#source(file.path)));
+    return parts.find((part) => part.role === 'upscaler');
+  }
+
+  #group(group: CatalogueGroup): readonly LocalFile[] {
+    return filesOf({ files: this.#folders.files, skipped: [] }, group) as readonly LocalFile[];
+  }
+
+  #find(group: CatalogueGroup, name: string): LocalFile | undefined {
+    return findFile({ files: this.#folders.files, skipped: [] }, group, name) as LocalFile | undefined;
+  }
+
+  #need(group: CatalogueGroup, name: string): LocalFile {
+    const file = this.#find(group, name);
+    if (!file) throw notFound(group, name);
+    return file;
+  }
+
+  #source(path: string): Promise<ByteSource> {
+    return remember(this.#sources, path, () => openFileSource(path));
+  }
+
+  #once<T>(held: Map<string, Promise<T>>, { path }: LocalFile, make: () => Promise<T>): Promise<T> {
+    return remember(held, path, make);
+  }
+}
+
+/** A failure is not remembered: the next call tries again. */
+function remember<T>(held: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  let value = held.get(key);
+  if (!value) {
+    value = make();
+    value.catch(() => held.delete(key));
+    held.set(key, value);
+  }
+  return value;
+}
+
+function notFound(what: string, name: string): AppError {
+  return new AppError(
+    'storage/not-found',
+    `${what} "${name}": is not in the companion's folders; put the file there and refresh the list.`,
+    { details: { name } },
+  );
+}
