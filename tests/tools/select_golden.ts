@@ -266,7 +266,10 @@ const TEXT_FILES: Readonly<Record<string, number>> = {
   'infotext/carriers.json': 1,
 };
 
-/** Prompt language, infotext and CLIP ids; every n-th case of the long files. Pictures were made for the golden set. */
+/** The web UIs' API: small, and its examples refer to one another. */
+const API_FILES = ['api/endpoints.json', 'api/schemas.json', 'api/examples.json'];
+
+/** Prompt language, infotext, CLIP ids, API; every n-th case of the long files. Pictures were made for the golden set. */
 const selectText: SelectGroup = (from, to) => {
   for (const [file, step] of Object.entries(TEXT_FILES)) {
     const data = readJson<TextFile>(join(from, file));
@@ -278,6 +281,7 @@ const selectText: SelectGroup = (from, to) => {
     write(to, file, indexText({ ...data, cases }, ['cases']));
   }
   copy(from, to, 'prompts/emphasis.safetensors');
+  for (const file of API_FILES) copy(from, to, file);
 };
 
 /** Adding a group = one function and one line. */

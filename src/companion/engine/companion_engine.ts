@@ -159,7 +159,10 @@ class NodeLibrary {
   /** @throws AppError 'storage/not-found', 'file/…' */
   async open(source: ModelSource): Promise<OpenedFiles> {
     if (source.kind === 'files') {
-      throw new AppError('argument/invalid', 'model: files of a browser cannot be opened here; put them into a model folder.');
+      throw new AppError(
+        'argument/invalid',
+        'model: files of a browser cannot be opened here; put them into a model folder.',
+      );
     }
     const modules = source.modules ?? [];
     const extra = await Promise.all(modules.map((name) => this.#source(this.#need('module', name).path)));
@@ -168,7 +171,13 @@ class NodeLibrary {
       if (!model) throw notFound('model', source.id);
       const sources = await Promise.all(model.files.map(({ path }) => this.#source(join(staticDir, 'models', path))));
       const { id, name, files, defaults } = model;
-      return { id, name, sha256: files[0]?.sha256 ?? '', sources: [...sources, ...extra], ...(defaults ? { defaults } : {}) };
+      return {
+        id,
+        name,
+        sha256: files[0]?.sha256 ?? '',
+        sources: [...sources, ...extra],
+        ...(defaults ? { defaults } : {}),
+      };
     }
     const shipped = (await builtinModels()).find(({ id }) => id === source.id);
     if (shipped) return this.open({ ...source, kind: 'builtin' });

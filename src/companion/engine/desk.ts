@@ -48,6 +48,8 @@ export class Desk {
   #clients: string[] = [];
   #running: RunningJob | undefined;
   #open: { readonly key: string; readonly summary: ModelSummary } | undefined;
+  /** What each opened model came from: pages name the model only. */
+  readonly #sources = new Map<string, ModelSource>();
   #jobs = 0;
 
   constructor(engine: CompanionEngine, limits: Partial<DeskLimits> = {}) {
@@ -59,8 +61,8 @@ export class Desk {
     return this.#running;
   }
 
-  get model(): ModelSummary | undefined {
-    return this.#open?.summary;
+  sourceOf(modelId: string): ModelSource | undefined {
+    return this.#sources.get(modelId);
   }
 
   /** Where a client's named task is. */
@@ -126,13 +128,20 @@ export class Desk {
     this.#queue.cancelAll();
   }
 
+  /** Resolves when no job runs. */
+  async idle(): Promise<void> {
+    while (this.#clients.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
   #admit(client: string): void {
     const { maxJobs, maxJobsPerClient } = this.#limits;
     if (this.#clients.length >= maxJobs) {
       throw new HttpError(503, `The queue is full (${maxJobs} jobs); try again later.`, { 'Retry-After': '10' });
     }
     if (this.#clients.filter((other) => other === client).length >= maxJobsPerClient) {
-      throw new HttpError(429, `This client has ${maxJobsPerClient} jobs waiting; wait for one of them.`, { 'Retry-After': '5' });
+      throw new HttpError(429, `This client has ${maxJobsPerClient} jobs waiting; wait for one of them.`, {
+        'Retry-After': '5',
+      });
     }
   }
 
@@ -157,6 +166,7 @@ export class Desk {
     const summary = await this.engine.openModel(source, tell);
     job.text = undefined;
     this.#open = { key, summary };
+    this.#sources.set(summary.id, source);
     return summary;
   }
 

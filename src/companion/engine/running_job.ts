@@ -38,7 +38,9 @@ export const IDLE_STATE: Omit<ProgressState, 'job_timestamp'> = {
  * Share of a job that is done, 0..1.
  * Source: A1111 `modules/api/api.py`, `progressapi`.
  */
-export function progressOf(state: Pick<ProgressState, 'job_count' | 'job_no' | 'sampling_step' | 'sampling_steps'>): number {
+export function progressOf(
+  state: Pick<ProgressState, 'job_count' | 'job_no' | 'sampling_step' | 'sampling_steps'>,
+): number {
   const { job_count, job_no, sampling_step, sampling_steps } = state;
   if (job_count === 0) return 0;
   const sampled = sampling_steps > 0 ? sampling_step / sampling_steps / job_count : 0;

@@ -57,7 +57,10 @@ export class ModelFolders {
       try {
         await collect(folder, await realpath(folder), 0, paths);
       } catch (error) {
-        skipped.push({ id: basename(folder), reason: `the folder cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})` });
+        skipped.push({
+          id: basename(folder),
+          reason: `the folder cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`,
+        });
       }
       for (const path of paths) {
         const id = relative(folder, path).split(sep).join('/');
@@ -95,7 +98,9 @@ export class ModelFolders {
     this.#hashes.delete(path);
     const seen = await describe(path, id).then(
       (file): Seen =>
-        file.kind === 'unknown' ? { file: undefined, reason: 'not a model of a known kind' } : { file, reason: undefined },
+        file.kind === 'unknown'
+          ? { file: undefined, reason: 'not a model of a known kind' }
+          : { file, reason: undefined },
       (error: unknown): Seen => {
         if (!(error instanceof AppError)) throw error;
         return { file: undefined, reason: error.message };
@@ -151,7 +156,10 @@ async function describe(path: string, id: string): Promise<LocalFile> {
 async function vectorsOf(index: Parameters<typeof readTextualInversion>[0]): Promise<{ count: number; width: number }> {
   const { vectors } = await readTextualInversion(index);
   const shapes = Object.values(vectors).map(({ shape }) => shape);
-  return { count: Math.max(0, ...shapes.map(([count = 0]) => count)), width: Math.max(0, ...shapes.map(([, width = 0]) => width)) };
+  return {
+    count: Math.max(0, ...shapes.map(([count = 0]) => count)),
+    width: Math.max(0, ...shapes.map(([, width = 0]) => width)),
+  };
 }
 
 function upscalerScale(part: ModelPart): number {

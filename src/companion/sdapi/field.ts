@@ -56,7 +56,9 @@ interface Problem {
  */
 export function readFields<const F extends Fields>(fields: F, body: unknown): Read<F> {
   if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) {
-    throw new HttpError(422, [{ type: 'model_attributes_type', loc: ['body'], msg: 'Input should be an object', input: null }]);
+    throw new HttpError(422, [
+      { type: 'model_attributes_type', loc: ['body'], msg: 'Input should be an object', input: null },
+    ]);
   }
   const given = (body ?? {}) as Readonly<Record<string, unknown>>;
   const values: Record<string, unknown> = {};
@@ -70,12 +72,14 @@ export function readFields<const F extends Fields>(fields: F, body: unknown): Re
     }
     const { value, problem, warning } = readValue(field, raw);
     values[name] = value;
-    if (problem !== undefined) problems.push({ type: `${field.kind}_type`, loc: ['body', name], msg: problem, input: shown(raw) });
+    if (problem !== undefined)
+      problems.push({ type: `${field.kind}_type`, loc: ['body', name], msg: problem, input: shown(raw) });
     if (warning !== undefined) warnings.push(`${name}: ${warning}`);
   }
   if (problems.length > 0) throw new HttpError(422, problems);
   const unknown = Object.keys(given).filter((name) => !Object.hasOwn(fields, name));
-  if (unknown.length > 0) warnings.push(`Unknown fields were ignored: ${unknown.map((name) => name.slice(0, 80)).join(', ')}.`);
+  if (unknown.length > 0)
+    warnings.push(`Unknown fields were ignored: ${unknown.map((name) => name.slice(0, 80)).join(', ')}.`);
   return { values: values as Values<F>, given: new Set(Object.keys(given)), warnings };
 }
 
@@ -129,9 +133,12 @@ function readNumber(field: Field, raw: unknown): ReadValue {
     return { problem: 'Input should be a valid integer, got a number with a fractional part' };
   }
   if (field.kind === 'integer' && !Number.isSafeInteger(value)) return { problem: 'Input should be at most 2^53 - 1' };
-  if (field.min !== undefined && value < field.min) return { problem: `Input should be greater than or equal to ${field.min}` };
-  if (field.max !== undefined && value > field.max) return { problem: `Input should be less than or equal to ${field.max}` };
-  if (field.above !== undefined && value <= field.above) return { problem: `Input should be greater than ${field.above}` };
+  if (field.min !== undefined && value < field.min)
+    return { problem: `Input should be greater than or equal to ${field.min}` };
+  if (field.max !== undefined && value > field.max)
+    return { problem: `Input should be less than or equal to ${field.max}` };
+  if (field.above !== undefined && value <= field.above)
+    return { problem: `Input should be greater than ${field.above}` };
   return { value, ...(warning === undefined ? {} : { warning }) };
 }
 

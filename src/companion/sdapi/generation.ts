@@ -41,7 +41,8 @@ export async function generationRoute(state: ApiState, kind: 'txt2img' | 'img2im
     },
     (desk) => draw(prepared, { desk, source, iterations, passes }),
   );
-  if (!values.override_settings_restore_afterwards && values.override_settings) await state.setOptions(values.override_settings);
+  if (!values.override_settings_restore_afterwards && values.override_settings)
+    await state.setOptions(values.override_settings);
   const saved = await keep(state, prepared, made);
   const warnings = [...new Set([...prepared.warnings, ...made.warnings, ...saved])];
   const files = [...(made.grid ? [made.grid] : []), ...made.images];

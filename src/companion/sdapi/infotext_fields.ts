@@ -60,7 +60,9 @@ export function fillFromInfotext(body: unknown, known: readonly string[]): unkno
   const given = body as Body;
   if (typeof given['infotext'] !== 'string' || given['infotext'] === '') return body;
   const parameters = readParameters(given['infotext']);
-  const fields = FROM_TEXT.filter(([name]) => known.includes(name)).map(([name, value]) => [name, value(parameters)] as const);
+  const fields = FROM_TEXT.filter(([name]) => known.includes(name)).map(
+    ([name, value]) => [name, value(parameters)] as const,
+  );
   const options = defined(OPTIONS_FROM_TEXT.map(([name, value]) => [name, value(parameters)] as const));
   const own = (given['override_settings'] ?? {}) as Body;
   return {

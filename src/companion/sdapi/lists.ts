@@ -12,6 +12,9 @@ import { SCRIPTS } from './scripts';
 
 export const samplerList = () => samplers.map(samplerRecord);
 
+/** Handed the model by the original although its formula needs the range only. */
+const GIVEN_MODEL: readonly string[] = ['beta'];
+
 export function schedulerList() {
   const automatic = { name: 'automatic', label: 'Automatic', aliases: null, default_rho: -1, need_inner_model: false };
   const all: readonly ScheduleDef[] = schedules;
@@ -22,7 +25,7 @@ export function schedulerList() {
       label,
       aliases: aliases.length > 0 ? aliases : null,
       default_rho: defaultRho ?? -1,
-      need_inner_model: needsModel ?? false,
+      need_inner_model: needsModel === true || GIVEN_MODEL.includes(id),
     })),
   ];
 }

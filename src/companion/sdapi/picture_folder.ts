@@ -26,7 +26,11 @@ export class PictureFolder {
       await writeFile(join(this.#folder, name), new Uint8Array(await picture.arrayBuffer()), { flag: 'wx' });
       return name;
     } catch (cause) {
-      throw new AppError('file/unwritable', 'output folder: a picture could not be written; check its space and permissions.', { cause });
+      throw new AppError(
+        'file/unwritable',
+        'output folder: a picture could not be written; check its space and permissions.',
+        { cause },
+      );
     }
   }
 

@@ -82,7 +82,11 @@ export function readScripts(
   img2img: boolean,
   catalogue: Catalogue,
 ): ScriptParts {
-  const wanted = Object.entries(asked.alwayson_scripts).map(([name, value]) => ({ name, args: argsOf(value), alwaysOn: true }));
+  const wanted = Object.entries(asked.alwayson_scripts).map(([name, value]) => ({
+    name,
+    args: argsOf(value),
+    alwaysOn: true,
+  }));
   if (asked.script_name) wanted.push({ name: asked.script_name, args: asked.script_args, alwaysOn: false });
   let parts: ScriptParts = {};
   for (const { name, args, alwaysOn } of wanted) {

@@ -125,14 +125,14 @@ export function toRequest(prepared: Prepared, model: ModelSummary, iteration: nu
       save: saveOf(options),
       previewEvery: options.live_previews_enable ? Math.max(0, options.show_progress_every_n_steps) : 0,
       ...(varies ? { variation: { seed: prepared.subseed + first, strength: values.subseed_strength } } : {}),
-      ...(resized
-        ? { seedResize: { widthPx: values.seed_resize_from_w, heightPx: values.seed_resize_from_h } }
-        : {}),
+      ...(resized ? { seedResize: { widthPx: values.seed_resize_from_w, heightPx: values.seed_resize_from_h } } : {}),
       ...(model.defaults.distilledGuidance === undefined ? {} : { distilledGuidance: values.distilled_cfg_scale }),
       ...(refiner ? { refiner } : {}),
       ...(scripts.control ? { control: scripts.control } : {}),
       ...(scripts.loopback ? { loopback: scripts.loopback } : {}),
-      ...(isImg2img(values) ? { init: initOf(prepared, values, iteration) } : hiresPart(values, prepared.given, old, warnings)),
+      ...(isImg2img(values)
+        ? { init: initOf(prepared, values, iteration) }
+        : hiresPart(values, prepared.given, old, warnings)),
     },
   };
 }
@@ -256,14 +256,20 @@ function initOf(prepared: Prepared, values: Img2img, iteration: number): InitReq
 }
 
 /** Fields that were set to something and do nothing: each with the reason. */
-function tellWithoutEffect({ values, given, options, initImages }: Prepared, model: ModelSummary, warnings: string[]): void {
+function tellWithoutEffect(
+  { values, given, options, initImages }: Prepared,
+  model: ModelSummary,
+  warnings: string[],
+): void {
   const say = (when: boolean, text: string): void => {
     if (when) warnings.push(text);
   };
   say(values.restore_faces ?? options.face_restoration, 'restore_faces: there is no face restoration here.');
   say(values.firstpass_image !== null, 'firstpass_image: both passes were drawn anew.');
   say(
-    given.has('distilled_cfg_scale') && values.distilled_cfg_scale !== 3.5 && model.defaults.distilledGuidance === undefined,
+    given.has('distilled_cfg_scale') &&
+      values.distilled_cfg_scale !== 3.5 &&
+      model.defaults.distilledGuidance === undefined,
     'distilled_cfg_scale: this model has no guidance input.',
   );
   if (!isImg2img(values)) return;

@@ -53,7 +53,8 @@ async function findFile(folder: string, url: string): Promise<{ path: string; si
   const wanted = resolve(folder, `.${path}`);
   if (wanted !== folder && !wanted.startsWith(folder + sep)) throw new HttpError(403, 'Forbidden');
   // Routes of the app are one page; a missing asset stays missing.
-  const candidates = extname(wanted) === '' ? [`${wanted}.html`, join(wanted, 'index.html'), join(folder, 'index.html')] : [wanted];
+  const candidates =
+    extname(wanted) === '' ? [`${wanted}.html`, join(wanted, 'index.html'), join(folder, 'index.html')] : [wanted];
   for (const candidate of candidates) {
     const found = await stat(candidate).catch(() => undefined);
     if (!found?.isFile()) continue;
@@ -71,7 +72,8 @@ export async function serveFile(folder: string, request: IncomingMessage, respon
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
   const start = range ? Number(range[1]) : 0;
   const end = range?.[2] ? Math.min(Number(range[2]), sizeBytes - 1) : sizeBytes - 1;
-  if (range && start > end) throw new HttpError(416, 'Range Not Satisfiable', { 'Content-Range': `bytes */${sizeBytes}` });
+  if (range && start > end)
+    throw new HttpError(416, 'Range Not Satisfiable', { 'Content-Range': `bytes */${sizeBytes}` });
   response.writeHead(range ? 206 : 200, {
     ...SAFE_HEADERS,
     ...ISOLATION_HEADERS,

@@ -1,5 +1,11 @@
 /** The companion's HTTP server: gate, bodies, routes, answers. What routes do is theirs. */
-import { createServer as createHttp, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { AppError } from '../../lib/base/errors';
@@ -72,8 +78,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const route = routes.get(`${asked.method} ${path}`);
     const contentType = route?.body === 'json' ? 'application/json' : route?.body === 'bytes' ? CALL_TYPE : undefined;
     // The gate comes first: strangers learn nothing of which routes exist.
-    const origin = checkCall(asked, rules, { contentType: route ? contentType : 'application/json', open: route?.open === true });
-    if (origin !== undefined) for (const [name, value] of Object.entries(corsHeaders(origin))) response.setHeader(name, value);
+    const origin = checkCall(asked, rules, {
+      contentType: route ? contentType : 'application/json',
+      open: route?.open === true,
+    });
+    if (origin !== undefined)
+      for (const [name, value] of Object.entries(corsHeaders(origin))) response.setHeader(name, value);
     if (!route) throw paths.has(path) ? new HttpError(405, 'Method Not Allowed') : new HttpError(404, 'Not Found');
     await runRoute(route, request, response);
   };
@@ -202,7 +212,12 @@ async function listen(options: ServerOptions, listener: RequestListener): Promis
 }
 
 /** Undefined when the port is taken. */
-function open(options: ServerOptions, listener: RequestListener, host: string, port: number): Promise<Server | undefined> {
+function open(
+  options: ServerOptions,
+  listener: RequestListener,
+  host: string,
+  port: number,
+): Promise<Server | undefined> {
   const limits = { ...LIMITS, ...options.timeouts, connectionsCheckingInterval: 1000 };
   const server = options.tls ? createHttps({ ...limits, ...options.tls }, listener) : createHttp(limits, listener);
   server.maxConnections = MAX_CONNECTIONS;
@@ -210,7 +225,14 @@ function open(options: ServerOptions, listener: RequestListener, host: string, p
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(undefined);
-      else reject(new AppError('argument/invalid', `${host}: cannot be listened at (${error.code ?? error.message}); choose another --host.`, { cause: error }));
+      else
+        reject(
+          new AppError(
+            'argument/invalid',
+            `${host}: cannot be listened at (${error.code ?? error.message}); choose another --host.`,
+            { cause: error },
+          ),
+        );
     });
     server.listen(port, host, () => resolve(server));
   });

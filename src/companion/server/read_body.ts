@@ -9,8 +9,7 @@ import { HttpError } from './http_error';
  * @throws HttpError 413 before or while reading, 400 when the client hangs up
  */
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new HttpError(413, `The body may have ${maxBytes} bytes at most.`, { Connection: 'close' });
+  const tooLarge = () => new HttpError(413, `The body may have ${maxBytes} bytes at most.`, { Connection: 'close' });
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let bytes = 0;

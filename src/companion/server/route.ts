@@ -1,5 +1,7 @@
 /** What a route is: one row of a table. The server around it knows nothing of what routes do. */
 
+import type { Fields } from '../sdapi/field';
+
 /** A request that passed the gate. */
 export interface Call {
   readonly query: URLSearchParams;
@@ -21,6 +23,8 @@ export interface Route {
   /** `bytes`: the body is a framed call (see `src/lib/rpc/frame.ts`). */
   readonly body: 'none' | 'json' | 'bytes';
   readonly maxBodyBytes: number;
+  /** Fields of the JSON body, for routes that have a table of them. */
+  readonly fields?: Fields;
   /** Answers without a token. */
   readonly open?: boolean;
   handle(call: Call): Promise<Reply> | Reply;

@@ -13,8 +13,8 @@ export const MAX_FRAME_BYTES = 512 * 2 ** 20;
 /** The address that the companion prints has the token behind this name in its fragment, which browsers never send. */
 export const TOKEN_FRAGMENT = 'companion';
 
-/** Methods of the engine that go over HTTP; `start` and `dispose` concern this page only. */
-export type RemoteMethod = Exclude<keyof EngineContract, 'start' | 'dispose'>;
+/** Methods of the engine that go over HTTP; the others concern this page only: a pen does not compete with a companion. */
+export type RemoteMethod = Exclude<keyof EngineContract, 'start' | 'dispose' | 'hold'>;
 
 /** A frame of a call: the method is in the path, functions among the arguments become `null`. */
 export interface RemoteCall {

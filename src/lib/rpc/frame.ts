@@ -27,7 +27,8 @@ export async function encodeFrame(value: unknown): Promise<Uint8Array<ArrayBuffe
   };
   const pack = async (item: unknown): Promise<unknown> => {
     if (item instanceof Blob) return mark(new Uint8Array(await item.arrayBuffer()), 'blob', item.type);
-    if (item instanceof Uint8ClampedArray) return mark(new Uint8Array(item.buffer, item.byteOffset, item.byteLength), 'clamped');
+    if (item instanceof Uint8ClampedArray)
+      return mark(new Uint8Array(item.buffer, item.byteOffset, item.byteLength), 'clamped');
     if (Array.isArray(item)) {
       const list: unknown[] = [];
       for (const member of item as readonly unknown[]) list.push(await pack(member));
@@ -140,7 +141,9 @@ function part({ $part, as, type }: PartMark, parts: Uint8Array): Blob | Uint8Cla
   const inside = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 0;
   if (!inside || offset + length > parts.byteLength) throw damaged('a part outside its frame');
   const bytes = parts.slice(offset, offset + length);
-  return as === 'blob' ? new Blob([bytes], { type: typeof type === 'string' ? type : '' }) : new Uint8ClampedArray(bytes.buffer);
+  return as === 'blob'
+    ? new Blob([bytes], { type: typeof type === 'string' ? type : '' })
+    : new Uint8ClampedArray(bytes.buffer);
 }
 
 function damaged(what: string, cause?: unknown): AppError {

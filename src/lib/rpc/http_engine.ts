@@ -81,6 +81,7 @@ export function httpEngine({ url, token }: CompanionAddress, client: string, fet
     ...methods,
     /** The companion chose its backend when it started. */
     start: () => methods.status() as Promise<EngineStatus>,
+    hold: async () => undefined,
     dispose: async () => gone.abort(),
     hello: () => get(COMPANION_PATHS.hello),
     models: () => get(COMPANION_PATHS.models),
