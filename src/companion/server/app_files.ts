@@ -45,7 +45,7 @@ const ISOLATION_HEADERS = {
 async function findFile(folder: string, url: string): Promise<{ path: string; sizeBytes: number }> {
   let path: string;
   try {
-    path = decodeURIComponent(new URL(url, 'http://localhost').pathname);
+    path = decodeURIComponent(url.split(/[?#]/)[0] ?? '/');
   } catch {
     throw new HttpError(400, 'Bad path');
   }
