@@ -4,7 +4,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteSource } from '../../lib/base/byte_source';
 import { AppError } from '../../lib/base/errors';
-import { insertPngText } from '../../lib/formats/png_text';
 import { openTensorIndex } from '../../lib/formats/open_tensor_index';
 import { detectFile } from '../../lib/models/detect';
 import type { ModelPart } from '../../lib/models/part';
@@ -17,7 +16,7 @@ import type { EngineContract, ModelSource, NetworkKind, NetworkSummary } from '.
 import { createClipTokenizer } from '../../lib/tokenizers/clip';
 import { createNodeBackend, type NodeBackendId } from '../node_backend';
 import { openFileSource } from '../node_file_source';
-import { encodePng } from '../node_images';
+import { encodePicture } from '../node_codecs';
 import { builtinModels, readTokenizers, staticDir } from '../node_model';
 import { tensorHash } from '../node_networks';
 import { filesOf, findFile, type Catalogue, type CatalogueFile, type CatalogueGroup } from './catalogue';
@@ -59,10 +58,7 @@ export async function createCompanionEngine(options: NodeEngineOptions): Promise
     },
     openFiles: (source) => library.open(source),
     tokenizers: () => (tokenizers ??= loadTokenizers(options.tokenizers)),
-    encodePng: async (image, infotext) => {
-      const png = insertPngText(encodePng(image), [{ keyword: 'parameters', text: infotext }]);
-      return new Blob([png], { type: 'image/png' });
-    },
+    encodePicture,
     randomSeed: () => randomInt(2 ** 32),
     isolated: false,
     get jobParts() {

@@ -48,11 +48,13 @@ async function enlarge(
   asked: { readonly client: string; readonly signal: AbortSignal },
 ): Promise<string[]> {
   const modes = [values.upscaler_1, ...(usesSecond(values) ? [values.upscaler_2] : [])].map(filterOf);
-  const decoded = pictures.map((text, i) => ({
-    image: readPicture(text, `image ${i}`),
-    infotext: infotextCandidate(readImageTexts(base64Bytes(text)).texts),
-  }));
-  for (const { image } of decoded) checkSize(targetOf(image, values));
+  const decoded = await Promise.all(
+    pictures.map(async (text, i) => {
+      const image = await readPicture(text, `image ${i}`);
+      checkSize(targetOf(image, values));
+      return { image, infotext: infotextCandidate(readImageTexts(base64Bytes(text)).texts) };
+    }),
+  );
   return desk.run(
     {
       id: `extras ${++jobs}`,

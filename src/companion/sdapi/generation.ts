@@ -62,7 +62,7 @@ async function prepare(state: ApiState, kind: 'txt2img' | 'img2img', body: unkno
   const values = read as Common;
   const merged = mergeOptions(state.options, values.override_settings);
   const { source, catalogue } = await state.modelOf(merged.values);
-  const scripts = readScripts(values, kind === 'img2img', catalogue);
+  const scripts = await readScripts(values, kind === 'img2img', catalogue);
   // Unknown names are refused now, not after a wait.
   const names = resolveNames(values.sampler_name ?? values.sampler_index, values.scheduler);
   const prompts = readPrompts({ values }, merged.values, state.parts.styles);
@@ -79,7 +79,7 @@ async function prepare(state: ApiState, kind: 'txt2img' | 'img2img', body: unkno
     ...prompts,
     seed: draw(values.seed),
     subseed: draw(values.subseed),
-    ...(isImg2img(values) ? startPictures(values) : { initImages: [], mask: undefined }),
+    ...(isImg2img(values) ? await startPictures(values) : { initImages: [], mask: undefined }),
     warnings: [...warnings, ...merged.warnings, ...prompts.warnings, ...(names.notice ? [names.notice] : [])],
   };
   return { prepared, source, catalogue };
@@ -92,13 +92,13 @@ function givenNames(given: ReadonlySet<string>, body: unknown): ReadonlySet<stri
 }
 
 /** @throws HttpError 404 without a picture, as the original; as `readPicture` */
-function startPictures(values: Img2img): Pick<Prepared, 'initImages' | 'mask'> {
+async function startPictures(values: Img2img): Promise<Pick<Prepared, 'initImages' | 'mask'>> {
   const pictures = values.init_images ?? [];
   if (pictures.length === 0) throw new HttpError(404, 'Init image not found');
   const mask = values.mask ?? values.latent_mask;
   return {
-    initImages: pictures.map((picture, i) => readPicture(picture, `init_images[${i}]`)),
-    mask: mask === null ? undefined : readPicture(mask, 'mask'),
+    initImages: await Promise.all(pictures.map((picture, i) => readPicture(picture, `init_images[${i}]`))),
+    mask: mask === null ? undefined : await readPicture(mask, 'mask'),
   };
 }
 

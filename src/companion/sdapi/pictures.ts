@@ -1,9 +1,9 @@
 /** Pictures of requests: base64 with or without a data URL, measured before they are decoded. */
-import { isPng, readPng } from '../../lib/formats/png_text';
 import type { PixelImage } from '../../lib/rpc/engine';
 import { AppError } from '../../lib/base/errors';
-import { decodePng } from '../node_images';
+import { decodePicture } from '../node_codecs';
 import { HttpError } from '../server/http_error';
+import { pictureSize } from './picture_size';
 
 /** 64 megapixels: 256 MB as RGBA. */
 const MAX_PIXELS = 64 * 2 ** 20;
@@ -17,14 +17,15 @@ export function base64Bytes(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * A picture of a request as pixels.
+ * A PNG, JPEG or WebP of a request as pixels.
  * @throws HttpError 500 for no base64; AppError 'image/invalid', 'image/too-large'
  */
-export function readPicture(text: unknown, name: string): PixelImage {
+export async function readPicture(text: unknown, name: string): Promise<PixelImage> {
   if (typeof text !== 'string') throw new HttpError(422, `${name}: must be a picture in base64.`);
   const bytes = base64Bytes(text);
-  if (!isPng(bytes)) throw new AppError('image/invalid', `${name}: must be a PNG; convert the picture first.`);
-  const { widthPx, heightPx } = readPng(bytes, name);
+  const size = pictureSize(bytes, name);
+  if (!size) throw new AppError('image/invalid', `${name}: must be a PNG, JPEG or WebP; convert the picture first.`);
+  const { widthPx, heightPx } = size;
   if (widthPx * heightPx > MAX_PIXELS) {
     throw new AppError(
       'image/too-large',
@@ -32,7 +33,7 @@ export function readPicture(text: unknown, name: string): PixelImage {
       { details: { widthPx, heightPx } },
     );
   }
-  return decodePng(bytes, name);
+  return decodePicture(bytes, name);
 }
 
 export async function blobBase64(blob: Blob): Promise<string> {

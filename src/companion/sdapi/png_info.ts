@@ -6,7 +6,7 @@ import { readPicture, type PictureReading } from '../../lib/infotext/picture';
 import type { Call, Reply } from '../server/route';
 import { json } from '../server/route';
 import { HttpError } from '../server/http_error';
-import { decodePng } from '../node_images';
+import { decodePicture } from '../node_codecs';
 import { readFields } from './field';
 import { PNG_INFO_FIELDS } from './fields';
 import { base64Bytes } from './pictures';
@@ -23,7 +23,7 @@ export async function pngInfoRoute({ body }: Call): Promise<Reply> {
   try {
     reading = await readPicture(bytes, {
       pixels: async () => {
-        const { widthPx, heightPx, rgba } = decodePng(bytes, 'image');
+        const { widthPx, heightPx, rgba } = await decodePicture(bytes, 'image');
         return { widthPx, heightPx, data: new Uint8Array(rgba.buffer) };
       },
     });

@@ -24,15 +24,16 @@ interface Script {
   /** Acts beside the others, in `alwayson_scripts`; else it is chosen as the one `script_name`. */
   readonly alwaysOn: boolean;
   readonly img2imgOnly?: boolean;
-  read(args: readonly unknown[], catalogue: Catalogue): ScriptParts;
+  read(args: readonly unknown[], catalogue: Catalogue): ScriptParts | Promise<ScriptParts>;
 }
 
 export const SCRIPTS: readonly Script[] = [
   {
     name: 'ControlNet',
     alwaysOn: true,
-    read: (args, catalogue) => {
-      const control = args.filter(isEnabledUnit).map((unit, i) => readUnit(unit, `ControlNet unit ${i}`, catalogue));
+    read: async (args, catalogue) => {
+      const units = args.filter(isEnabledUnit);
+      const control = await Promise.all(units.map((unit, i) => readUnit(unit, `ControlNet unit ${i}`, catalogue)));
       return control.length > 0 ? { control } : {};
     },
   },
@@ -73,7 +74,7 @@ export const SCRIPTS: readonly Script[] = [
  * Reads `script_name` and `alwayson_scripts`; names are compared without regard to case.
  * @throws HttpError 422 for a script that is not known, 404 for a model that is not there
  */
-export function readScripts(
+export async function readScripts(
   asked: {
     readonly script_name: string | null;
     readonly script_args: readonly unknown[];
@@ -81,7 +82,7 @@ export function readScripts(
   },
   img2img: boolean,
   catalogue: Catalogue,
-): ScriptParts {
+): Promise<ScriptParts> {
   const wanted = Object.entries(asked.alwayson_scripts).map(([name, value]) => ({
     name,
     args: argsOf(value),
@@ -97,7 +98,7 @@ export function readScripts(
         known.name.toLowerCase() === name.toLowerCase(),
     );
     if (!script) throw new HttpError(422, `Script '${name.slice(0, 80)}' not found`);
-    parts = { ...parts, ...script.read(args, catalogue) };
+    parts = { ...parts, ...(await script.read(args, catalogue)) };
   }
   return parts;
 }
@@ -128,7 +129,7 @@ const RESIZE_NAMES = ['just', 'crop', 'fill'] as const;
 /** Names of the extension, in the order of its numbers. */
 const MODE_NAMES = ['Balanced', 'My prompt is more important', 'ControlNet is more important'];
 
-function readUnit(unit: Unit, where: string, catalogue: Catalogue): ControlRequest {
+async function readUnit(unit: Unit, where: string, catalogue: Catalogue): Promise<ControlRequest> {
   const name = typeof unit['model'] === 'string' ? unit['model'] : '';
   const file = findFile(catalogue, 'control', name);
   if (!file) throw new HttpError(404, `${where}: model '${name.slice(0, 200)}' not found`);
@@ -145,7 +146,7 @@ function readUnit(unit: Unit, where: string, catalogue: Catalogue): ControlReque
   const resize = indexOf(unit['resize_mode'], ['Just Resize', 'Crop and Resize', 'Resize and Fill'], 1);
   return {
     modelId: file.id,
-    image: readPicture(image, `${where} image`),
+    image: await readPicture(image, `${where} image`),
     weight: Math.min(2, Math.max(0, numberOr(unit['weight'], 1))),
     start: Math.min(1, Math.max(0, numberOr(unit['guidance_start'], 0))),
     end: Math.min(1, Math.max(0, numberOr(unit['guidance_end'], 1))),
