@@ -23,6 +23,7 @@ import {
   type Mask,
 } from './mask_image';
 import { assertPixels, pixelsToTensor } from './pixels';
+import { checkSoft } from './soft_inpaint';
 import { resampleImage } from './resample';
 
 /** A mask fitted to its picture, before anything is encoded. */
@@ -52,6 +53,11 @@ export function prepareMask(
   const { paddingPx, blurPx } = inpaint;
   if (!(Number.isInteger(paddingPx) && paddingPx >= 0 && paddingPx <= 256)) {
     throw new AppError('argument/invalid', `mask padding: must be a whole number in 0..256 pixels, got ${paddingPx}.`);
+  }
+  if (inpaint.soft) checkSoft(inpaint.soft);
+  const { conditioningWeight: weight = 1 } = inpaint;
+  if (!(weight >= 0 && weight <= 1)) {
+    throw new AppError('argument/invalid', `conditional mask weight: must be a number in 0..1, got ${weight}.`);
   }
   const read = readMask(inpaint.mask, inpaint.invert);
   const ratio = (read.widthPx * image.heightPx) / (read.heightPx * image.widthPx);
@@ -86,14 +92,14 @@ export interface EncodedMask {
 export async function encodeMask(
   model: LoadedModel,
   prepared: PreparedMask,
-  inpaint: Pick<InpaintRequest, 'fill' | 'round'>,
+  inpaint: Pick<InpaintRequest, 'fill' | 'round' | 'soft'>,
   options: { tiling: boolean; signal?: AbortSignal | undefined },
 ): Promise<EncodedMask> {
   const { mask } = prepared;
   const picture = inpaint.fill === 'original' ? prepared.picture : fillMasked(prepared.picture, mask);
   const init = await encodeImage(model, picture, options);
   const [, , height = 0, width = 0] = init.shape;
-  const rule = inpaint.round === true ? 'webui-rounded' : 'webui';
+  const rule = inpaint.round === true && !inpaint.soft ? 'webui-rounded' : 'webui';
   const from = { height: mask.heightPx, width: mask.widthPx };
   return { init, latentMask: maskToLatent(mask.data, from, { height, width }, rule) };
 }
@@ -115,20 +121,20 @@ export function fillLatent({ init, latentMask }: EncodedMask, fill: InpaintFill,
 /**
  * The extra channels of a model trained to inpaint: its mask (1 = repaint), then the latent of the picture with grey in
  * place of what is repainted. Without a mask everything is repainted.
+ * @param weight  share of the grey, 0..1 ("conditional mask weight")
  */
 export async function inpaintInput(
   model: LoadedModel,
   source: { picture: PixelImage; mask: Mask } | undefined,
-  size: { widthPx: number; heightPx: number },
+  { widthPx, heightPx, weight }: { widthPx: number; heightPx: number; weight: number },
   options: { tiling: boolean; signal?: AbortSignal | undefined },
 ): Promise<HostArray> {
-  const { widthPx, heightPx } = size;
   const plane = widthPx * heightPx;
   const pixels: HostTensor = source
     ? pixelsToTensor(source.picture)
     : { shape: [1, 3, heightPx, widthPx], data: new Float32Array(3 * plane).fill(0.5) };
   const repaint = (i: number): number => (source ? Math.round((source.mask.data[i % plane] ?? 0) / 255) : 1);
-  const data = Float32Array.from(pixels.data, (value, i) => (repaint(i) === 1 ? 0.5 : value));
+  const data = Float32Array.from(pixels.data, (value, i) => value + weight * repaint(i) * (0.5 - value));
   const latent = await encodePixels(model, { shape: pixels.shape, data }, options);
   const [, channels = 0, height = 0, width = 0] = latent.shape;
   const stride = widthPx / width;

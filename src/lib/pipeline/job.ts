@@ -7,11 +7,12 @@ import { hiresSize } from '../sampling/img2img/hires_size';
 import type { ModelSampling } from '../sampling/model_sampling';
 import { preparePrompt, type PreparedPrompt } from '../prompt/plan';
 import { decodeLatent, encodeImage } from './autoencoder';
+import { correctColors } from './color_correction';
 import { ConditionPlan } from './conditions';
 import { EmbeddingSet } from './embeddings';
 import type { GenerateHost } from './generate';
 import { imageGrid } from './image_grid';
-import { compose, fillLatent } from './inpaint';
+import { compose, fillLatent, type PreparedMask } from './inpaint';
 import type { JobClock } from './job_clock';
 import type { HiresSettings, JobSettings } from './job_settings';
 import { pickLatent, stackLatents } from './latents';
@@ -25,6 +26,7 @@ import { openRefiner } from './refiner';
 import { savePicture } from './save_picture';
 import { runPass } from './run_pass';
 import type { DenoiserSetup, SampledBatch } from './sample_batch';
+import { placeMask, softOverlay } from './soft_inpaint';
 import { extraInputs, prepareStart, type StartPicture } from './start_picture';
 import { findUpscaler, truncateLatents, upscaleLatents, upscalePicture, type Upscaler } from './upscale';
 
@@ -129,7 +131,7 @@ export class Job {
       shape,
       noise,
       init: start && clean && { latents: clean, strength: start.strength, exact: start.exact },
-      mask: inpaint && clean && { mask: inpaint.encoded.latentMask, init: clean },
+      mask: inpaint && clean && { mask: inpaint.encoded.latentMask, init: clean, soft: request.init?.inpaint?.soft },
       refiner: !this.#hires || joins !== 'second' ? this.#refinerOf(texts, size, facts, { names }) : undefined,
       startNoise: host.startNoise,
       hooks,
@@ -231,7 +233,8 @@ export class Job {
     const { images } = await hooks.emit('afterBatchList', { batch, images: decoded });
     for (const [i, start] of images.entries()) {
       const told = await hooks.emit('image', { index: i, image: start });
-      const prepared = this.#start?.inpaint?.prepared;
+      told.image = this.#corrected(told.image);
+      const prepared = this.#overlaid(latents, i);
       await hooks.emit('maskOverlay', { index: i, overlay: prepared && maskPicture(prepared.overlay) });
       const whole = prepared ? compose(prepared, told.image) : told.image;
       const { image: picture } = await hooks.emit('imageComposited', { index: i, image: whole });
@@ -241,6 +244,23 @@ export class Job {
       yield { image: await this.#save(picture, { index, seed, infotext }), picture };
       this.#enter('decode');
     }
+  }
+
+  #corrected(image: PixelImage): PixelImage {
+    if (this.#settings.request.init?.colorCorrection !== true || !this.#start) return image;
+    return correctColors(image, this.#parts.host.colorReference ?? this.#start.picture);
+  }
+
+  /** What is pasted back where; with soft inpainting the latents decide. */
+  #overlaid(latents: HostTensor, index: number): PreparedMask | undefined {
+    const { prepared, encoded } = this.#start?.inpaint ?? {};
+    const { soft } = this.#settings.request.init?.inpaint ?? {};
+    if (!prepared || !encoded || !soft) return prepared;
+    const [, , height = 0, width = 0] = latents.shape;
+    const painted = pickLatent(latents, Math.min(index, (latents.shape[0] ?? 1) - 1)).data;
+    const compared = { init: encoded.init.data, painted, mask: encoded.latentMask };
+    const overlay = softOverlay(compared, { width, height }, prepared.mask, soft);
+    return { ...prepared, overlay: placeMask(overlay, prepared.box, prepared.original) };
   }
 
   /** Every picture on one sheet, saved like the others. */

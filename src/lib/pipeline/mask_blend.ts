@@ -4,7 +4,9 @@ import { elementCount, type Shape } from '../base/shape';
 import { GraphBuilder } from '../graph/builder';
 import { weightResolver } from '../graph/weights';
 import type { ModelSampling } from '../sampling/model_sampling';
+import type { SoftInpaintRequest } from '../rpc/engine';
 import type { LoadedModel } from './loaded_model';
+import { softBlend } from './soft_inpaint';
 
 export interface MaskBlend {
   /** Share to repaint per latent cell, 0..1, `h·w` values. */
@@ -13,13 +15,67 @@ export interface MaskBlend {
   readonly init: HostTensor;
   /** Unit noise of the whole batch, fresh at each call. */
   readonly noise: () => Float32Array<ArrayBuffer>;
+  /** Soft inpainting: the blend moves with the noise level. */
+  readonly soft?: SoftInpaintRequest | undefined;
+}
+
+/** What a run does to its latents around each model call. */
+export interface Blender {
+  /** Before the model at noise level sigma: a new latent, or `x` itself. */
+  before(x: DeviceTensor, sigma: number): Promise<DeviceTensor>;
+  /** After the model: a new latent. */
+  after(denoised: DeviceTensor, sigma: number): Promise<DeviceTensor>;
+  /** At the end: a new latent, or the same. */
+  final(latent: DeviceTensor): Promise<DeviceTensor>;
+  dispose(): void;
+}
+
+export function createBlender(model: LoadedModel, sampling: ModelSampling, blend: MaskBlend, shape: Shape): Blender {
+  return blend.soft ? new SoftBlender(model, blend, blend.soft) : new MaskBlender(model, sampling, blend, shape);
+}
+
+/**
+ * Soft inpainting reads the estimate of every call back: lengths over the channels have no kernel, and the latents of
+ * masked runs are small. The noisy latent is left alone: mixing it with other noise would take variance away.
+ */
+class SoftBlender implements Blender {
+  readonly #model: LoadedModel;
+  readonly #blend: MaskBlend;
+  readonly #soft: SoftInpaintRequest;
+
+  constructor(model: LoadedModel, blend: MaskBlend, soft: SoftInpaintRequest) {
+    this.#model = model;
+    this.#blend = blend;
+    this.#soft = soft;
+  }
+
+  before(x: DeviceTensor): Promise<DeviceTensor> {
+    return Promise.resolve(x);
+  }
+
+  async after(denoised: DeviceTensor, sigma: number): Promise<DeviceTensor> {
+    const { backend } = this.#model;
+    const { shape, data: painted } = await backend.download(denoised);
+    const { init, mask } = this.#blend;
+    const data = softBlend({ init: init.data, painted, mask }, shape[1] ?? 1, sigma, this.#soft);
+    return backend.upload({ shape, data });
+  }
+
+  /** The composite decides, by how far the latent moved. */
+  final(latent: DeviceTensor): Promise<DeviceTensor> {
+    return Promise.resolve(latent);
+  }
+
+  dispose(): void {
+    // Holds nothing on the device.
+  }
 }
 
 /**
  * Before the model: x·m + noised(init)·(1-m), with fresh noise; after it: denoised·m + init·(1-m).
  * Source: the web UIs' masked denoiser; both products are exact where m is 0 or 1.
  */
-export class MaskBlender {
+export class MaskBlender implements Blender {
   readonly #model: LoadedModel;
   readonly #sampling: ModelSampling;
   readonly #noise: () => Float32Array<ArrayBuffer>;
@@ -62,6 +118,11 @@ export class MaskBlender {
   /** A new latent with the kept area of the start picture. */
   after(denoised: DeviceTensor): Promise<DeviceTensor> {
     return this.#blend(denoised, this.#init);
+  }
+
+  /** The kept area of the final latent is the start picture's. */
+  final(latent: DeviceTensor): Promise<DeviceTensor> {
+    return this.after(latent);
   }
 
   dispose(): void {

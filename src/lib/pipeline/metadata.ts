@@ -1,7 +1,7 @@
 /** What a picture's file says of how it was made, in the grammar that the web UIs write and read. */
 import { writeParameters } from '../infotext/parameter_fields';
 import { emptyParameters, type GenerationParameters, type HiresParameters } from '../infotext/parameters';
-import type { GenerateRequest, InpaintFill, InpaintRequest } from '../rpc/engine';
+import type { GenerateRequest, InpaintFill, InpaintRequest, SoftInpaintRequest } from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
 import type { JobSettings } from './job_settings';
 import type { LoadedModel } from './loaded_model';
@@ -92,12 +92,20 @@ const FILL_NAMES: Readonly<Record<InpaintFill, string>> = {
   latentNothing: 'latent nothing',
 };
 
-function inpaintParameters({ blurPx, invert, fill, area, paddingPx }: InpaintRequest): Partial<GenerationParameters> {
+function inpaintParameters({
+  blurPx,
+  invert,
+  fill,
+  area,
+  paddingPx,
+  conditioningWeight,
+}: InpaintRequest): Partial<GenerationParameters> {
   return {
     maskBlur: blurPx,
     ...(invert ? { maskMode: 'Inpaint not masked' } : {}),
     ...(fill === 'original' ? {} : { maskedContent: FILL_NAMES[fill] }),
     ...(area === 'masked' ? { inpaintArea: 'Only masked', maskedPaddingPx: paddingPx } : {}),
+    ...(conditioningWeight === undefined ? {} : { conditionalMaskWeight: conditioningWeight }),
   };
 }
 
@@ -120,6 +128,16 @@ function hiresParameters(request: GenerateRequest, { hires, sampler, schedule }:
   };
 }
 
+/** As the web UIs write them. */
+const SOFT_KEYS: Readonly<Record<keyof SoftInpaintRequest, string>> = {
+  scheduleBias: 'Soft inpainting schedule bias',
+  preservationStrength: 'Soft inpainting preservation strength',
+  transitionContrast: 'Soft inpainting transition contrast boost',
+  maskInfluence: 'Soft inpainting mask influence',
+  differenceThreshold: 'Soft inpainting difference threshold',
+  differenceContrast: 'Soft inpainting difference contrast',
+};
+
 /** Keys without a typed field. */
 function extraOf({
   guidance,
@@ -139,6 +157,15 @@ function extraOf({
   add('CFG rescale', cfgRescale, 0);
   add('Extra noise', extraNoise, 0);
   add('Noise multiplier', init?.noiseMultiplier, 1);
+  const { inpaint } = init ?? {};
+  if (inpaint?.round && !inpaint.soft) extra.set('Mask rounding', 'True');
+  if (inpaint?.soft) {
+    extra.set('Soft inpainting enabled', 'True');
+    for (const [name, key] of Object.entries(SOFT_KEYS)) {
+      extra.set(key, String(inpaint.soft[name as keyof SoftInpaintRequest]));
+    }
+  }
+  if (init?.colorCorrection) extra.set('Color correction', 'True');
   if (sigmas?.discardPenultimate) extra.set('Discard penultimate sigma', 'True');
   if (sgmNoiseMultiplier) extra.set('SGM noise multiplier', 'True');
   return extra;

@@ -25,7 +25,7 @@ export interface PassOptions extends DenoiserSetup {
   readonly noise: JobNoise;
   /** Clean latents to start from, `[1 or batch, C, h, w]`, and how much of them is redrawn. */
   readonly init?: { readonly latents: HostTensor; readonly strength: number; readonly exact: boolean } | undefined;
-  readonly mask?: Pick<MaskBlend, 'mask' | 'init'> | undefined;
+  readonly mask?: Pick<MaskBlend, 'mask' | 'init' | 'soft'> | undefined;
   readonly refiner?: { readonly switchAt: number; readonly open: () => Promise<DenoiserSetup> } | undefined;
   readonly startNoise?: HostTensor | undefined;
   readonly hooks: HookRunner;

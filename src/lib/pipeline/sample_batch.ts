@@ -14,7 +14,7 @@ import type { ConditionPlan } from './conditions';
 import { GuidedDenoiser } from './guided_denoiser';
 import { deviceLatentOps } from './latents';
 import type { LoadedModel } from './loaded_model';
-import { MaskBlender, type MaskBlend } from './mask_blend';
+import { createBlender, type Blender, type MaskBlend } from './mask_blend';
 
 /** A model with what it is told besides the noisy latent. */
 export interface DenoiserSetup {
@@ -100,7 +100,7 @@ export async function sampleBatch(options: SampleBatchOptions): Promise<SampledB
 /** The model calls of one sampling: which model, which conditions, which guidance, and what hooks see of it. */
 class BatchRun {
   readonly #options: SampleBatchOptions;
-  readonly #blender: MaskBlender | undefined;
+  readonly #blender: Blender | undefined;
   #setup: DenoiserSetup;
   #denoiser: GuidedDenoiser;
   #refined = false;
@@ -111,7 +111,7 @@ class BatchRun {
     this.#setup = options;
     this.#denoiser = this.#createDenoiser(options);
     this.#blender = options.mask
-      ? new MaskBlender(options.model, options.sampling, options.mask, options.start.shape)
+      ? createBlender(options.model, options.sampling, options.mask, options.start.shape)
       : undefined;
   }
 
@@ -158,7 +158,7 @@ class BatchRun {
       });
       let { denoised } = result;
       if (this.#blender) {
-        const blended = await this.#blender.after(denoised);
+        const blended = await this.#blender.after(denoised, sigma);
         denoised.dispose();
         denoised = blended;
         await hooks.emit('maskBlend', { step, sigma, final: false });
@@ -174,8 +174,8 @@ class BatchRun {
   /** The kept area of the final latent is the start picture's. Disposes `latent` unless it is the caller's own. */
   async finish(latent: DeviceTensor, callersOwn: DeviceTensor): Promise<DeviceTensor> {
     if (!this.#blender) return latent;
-    const blended = await this.#blender.after(latent);
-    if (latent !== callersOwn) latent.dispose();
+    const blended = await this.#blender.final(latent);
+    if (latent !== callersOwn && latent !== blended) latent.dispose();
     return blended;
   }
 

@@ -2,7 +2,7 @@
 import type { HostTensor } from '../backends/backend';
 import type { HookRunner } from '../extensions/api';
 import type { HostArray } from '../models/family';
-import type { GenerateRequest } from '../rpc/engine';
+import type { GenerateRequest, PixelImage } from '../rpc/engine';
 import { encodeImage } from './autoencoder';
 import { fitImage } from './fit_image';
 import { encodeMask, inpaintInput, prepareMask, type EncodedMask, type PreparedMask } from './inpaint';
@@ -13,6 +13,8 @@ import { upscaleLatents } from './upscale';
 export interface StartPicture {
   /** Clean latents `[1, C, h, w]`. */
   readonly latents: HostTensor;
+  /** What was encoded: the user's picture at the job's size. */
+  readonly picture: PixelImage;
   readonly strength: number;
   readonly exact: boolean;
   readonly inpaint?: { readonly prepared: PreparedMask; readonly encoded: EncodedMask };
@@ -38,13 +40,15 @@ export async function prepareStart(model: LoadedModel, options: Options): Promis
       const told = await hooks.emit('beforeInitImages', { crop: found.box, mask: maskPicture(found.mask) });
       const prepared = { ...found, mask: readMask(told.mask, false) };
       const encoded = await encodeMask(model, prepared, init.inpaint, encoding);
-      return { ...plain, latents: encoded.init, inpaint: { prepared, encoded } };
+      return { ...plain, latents: encoded.init, picture: prepared.picture, inpaint: { prepared, encoded } };
     }
     options.onNotice('The mask is empty: the whole picture is redrawn.');
   }
-  if (init.resizeMode === 'latent') return { ...plain, latents: await resizedLatents(model, request, encoding) };
-  const fitted = fitImage(init.image, widthPx, heightPx, init.resizeMode);
-  return { ...plain, latents: await encodeImage(model, fitted, encoding) };
+  if (init.resizeMode === 'latent') {
+    return { ...plain, latents: await resizedLatents(model, request, encoding), picture: init.image };
+  }
+  const picture = fitImage(init.image, widthPx, heightPx, init.resizeMode);
+  return { ...plain, latents: await encodeImage(model, picture, encoding), picture };
 }
 
 /** Encoded at its own size (rounded to what the model takes), then interpolated as a latent. */
@@ -77,7 +81,8 @@ export async function extraInputs(
   }
   if (inputs.includes('inpaint')) {
     const options = { tiling: request.tiling === true, signal };
-    extra['inpaint'] = await inpaintInput(model, start?.inpaint?.prepared, size, options);
+    const weight = request.init?.inpaint?.conditioningWeight ?? 1;
+    extra['inpaint'] = await inpaintInput(model, start?.inpaint?.prepared, { ...size, weight }, options);
   }
   return extra;
 }
