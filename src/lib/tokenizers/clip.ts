@@ -9,38 +9,40 @@ import { BYTE_ORDER, CHARACTER_OF_BYTE, BYTE_OF_CHARACTER, mergeSymbols, pairKey
 import { WHITE_SPACE, WordCache, lowerCase, splitAtSpecials } from './tokenizer';
 import type { Tokenizer } from './tokenizer';
 
-const CLIP_BEGIN = 49406;
-const CLIP_END = 49407;
+/** Merges of the published vocabulary; ids 49,406 and 49,407 begin and end a text. */
+export const CLIP_MERGES = 48_894;
 /** Id of a comma that ends a word, where chunks prefer to break. */
 const CLIP_COMMA = 267;
 
 const BYTES = 256;
 const FIRST_MERGE = 2 * BYTES;
-const MERGES = CLIP_BEGIN - FIRST_MERGE;
 const WORD_END = '</w>';
-
-const specials: ReadonlyMap<string, number> = new Map([
-  ['<|startoftext|>', CLIP_BEGIN],
-  ['<|endoftext|>', CLIP_END],
-]);
+const MAX_MERGES = 2 ** 18;
 
 const whiteSpaceRun = new RegExp(`[${WHITE_SPACE}]+`, 'gu');
 const word = /'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^ \p{L}\p{N}]+/gu;
 
 export interface ClipTokenizer extends Tokenizer {
-  readonly beginId: typeof CLIP_BEGIN;
-  readonly endId: typeof CLIP_END;
+  readonly beginId: number;
+  readonly endId: number;
   readonly commaId: typeof CLIP_COMMA;
 }
 
 /**
  * Builds the tokenizer out of the merge table.
  * @param merges  text of `static/tokenizers/clip.txt`: one merge "left right" a line in rank order, an optional
- *   first line `#version…`; exactly 48,894 merges
- * @throws AppError 'tokenizer/vocabulary' when the table is not the CLIP one
+ *   first line `#version…`
+ * @param expected  how many merges there must be; another model's own merges.txt may have any number
+ * @throws AppError 'tokenizer/vocabulary' when the table is not the expected one
  */
-export function createClipTokenizer(merges: string): ClipTokenizer {
-  const { ranks, results, symbols } = readMerges(merges);
+export function createClipTokenizer(merges: string, expected: number | 'any' = CLIP_MERGES): ClipTokenizer {
+  const { ranks, results, symbols } = readMerges(merges, expected);
+  const beginId = FIRST_MERGE + results.length;
+  const endId = beginId + 1;
+  const specials: ReadonlyMap<string, number> = new Map([
+    ['<|startoftext|>', beginId],
+    ['<|endoftext|>', endId],
+  ]);
   const table = { ranks, results };
   const rankOfByte = new Int32Array(BYTES);
   BYTE_ORDER.forEach((byte, id) => (rankOfByte[byte] = id));
@@ -55,9 +57,9 @@ export function createClipTokenizer(merges: string): ClipTokenizer {
   };
 
   return {
-    size: CLIP_END + 1,
-    beginId: CLIP_BEGIN,
-    endId: CLIP_END,
+    size: endId + 1,
+    beginId,
+    endId,
     commaId: CLIP_COMMA,
     encode(text) {
       const ids: number[] = [];
@@ -76,7 +78,7 @@ export function createClipTokenizer(merges: string): ClipTokenizer {
     decode(ids) {
       const bytes: number[] = [];
       for (const id of ids) {
-        const symbol = id < CLIP_BEGIN ? symbols[id] : undefined;
+        const symbol = id < beginId ? symbols[id] : undefined;
         if (symbol === undefined) continue;
         const ends = symbol.endsWith(WORD_END);
         for (const character of ends ? symbol.slice(0, -WORD_END.length) : symbol) {
@@ -89,14 +91,18 @@ export function createClipTokenizer(merges: string): ClipTokenizer {
   };
 }
 
-function readMerges(text: string): { ranks: Map<number, number>; results: Int32Array; symbols: string[] } {
+function readMerges(
+  text: string,
+  expected: number | 'any',
+): { ranks: Map<number, number>; results: Int32Array; symbols: string[] } {
+  const most = expected === 'any' ? MAX_MERGES : expected;
   const symbols = [
     ...BYTE_ORDER.map((byte) => CHARACTER_OF_BYTE[byte] ?? ''),
     ...BYTE_ORDER.map((byte) => (CHARACTER_OF_BYTE[byte] ?? '') + WORD_END),
   ];
   const idOf = new Map(symbols.map((symbol, id) => [symbol, id]));
   const ranks = new Map<number, number>();
-  const results = new Int32Array(MERGES);
+  const results: number[] = [];
   const lines = text.split('\n');
   let rank = 0;
   for (const [number, raw] of lines.entries()) {
@@ -107,7 +113,7 @@ function readMerges(text: string): { ranks: Map<number, number>; results: Int32A
     const right = line.slice(space + 1);
     const leftId = idOf.get(left);
     const rightId = idOf.get(right);
-    if (space < 1 || leftId === undefined || rightId === undefined || rank >= MERGES) {
+    if (space < 1 || leftId === undefined || rightId === undefined || rank >= most) {
       throw vocabularyError(`line ${number + 1} is no merge of two known symbols`, { line: number + 1 });
     }
     const id = FIRST_MERGE + rank;
@@ -117,8 +123,10 @@ function readMerges(text: string): { ranks: Map<number, number>; results: Int32A
     results[rank] = id;
     rank++;
   }
-  if (rank !== MERGES) throw vocabularyError(`${MERGES} merges are needed, got ${rank}`, { merges: rank });
-  return { ranks, results, symbols };
+  if (expected !== 'any' && rank !== expected) {
+    throw vocabularyError(`${expected} merges are needed, got ${rank}`, { merges: rank });
+  }
+  return { ranks, results: Int32Array.from(results), symbols };
 }
 
 function vocabularyError(what: string, details: Readonly<Record<string, unknown>>): AppError {

@@ -3,7 +3,7 @@
  * template around a prompt. Source: the word pattern of QwenLM/Qwen (Apache-2.0) in its tokenizer.json.
  */
 import { AppError } from '../base/errors';
-import { BYTE_OF_CHARACTER, CHARACTER_OF_BYTE, mergeSymbols, pairKey } from './bpe';
+import { BYTE_OF_CHARACTER, BYTE_ORDER, CHARACTER_OF_BYTE, mergeSymbols, pairKey } from './bpe';
 import { WHITE_SPACE, WordCache, splitAtSpecials } from './tokenizer';
 import type { Tokenizer } from './tokenizer';
 import { isRecord, parseTokenizerJson } from './tokenizer_json';
@@ -24,14 +24,28 @@ const word = new RegExp(
 
 const END = '<|im_end|>';
 
+/** A byte-level BPE vocabulary, whatever file it comes from. */
+export interface BpeVocabulary {
+  /** Token → id, tokens in byte characters; absent: the bytes in their usual order, then the merges in rank order. */
+  readonly vocab?: unknown;
+  /** `left right`, or pairs, in rank order. */
+  readonly merges: unknown;
+  readonly specials: ReadonlyMap<string, number>;
+}
+
 /**
- * Builds the tokenizer out of a `tokenizer.json`.
+ * Builds the tokenizer out of a `tokenizer.json`; its table of tokens may be left out, since ids follow the merges.
  * @throws AppError 'tokenizer/vocabulary'
  */
 export function createQwenTokenizer(json: string): Tokenizer {
   const { model, specials } = parseTokenizerJson(json, 'BPE');
-  const idOf = readVocabulary(model['vocab']);
-  const table = readMerges(model['merges'], idOf);
+  return qwenTokenizer({ vocab: model['vocab'], merges: model['merges'], specials });
+}
+
+/** @throws AppError 'tokenizer/vocabulary' */
+export function qwenTokenizer({ vocab, merges, specials }: BpeVocabulary): Tokenizer {
+  const idOf = vocab === undefined ? vocabularyOfMerges(merges) : readVocabulary(vocab);
+  const table = readMerges(merges, idOf);
   const ofByte = CHARACTER_OF_BYTE.map((character) => idOf.get(character) ?? 0);
   const textOf = new Map([...idOf, ...specials].map(([text, id]) => [id, text]));
   const specialIds = new Set(specials.values());
@@ -94,6 +108,14 @@ function readVocabulary(value: unknown): Map<string, number> {
   const missing = CHARACTER_OF_BYTE.find((character) => !idOf.has(character));
   if (missing !== undefined) throw damaged(`the byte ${JSON.stringify(missing)} has no token`);
   return idOf;
+}
+
+function vocabularyOfMerges(merges: unknown): Map<string, number> {
+  const tokens = BYTE_ORDER.map((byte) => CHARACTER_OF_BYTE[byte] ?? '');
+  for (const merge of Array.isArray(merges) ? (merges as unknown[]) : []) {
+    tokens.push(Array.isArray(merge) ? merge.join('') : String(merge).replace(' ', ''));
+  }
+  return new Map(tokens.map((token, id) => [token, id]));
 }
 
 function readMerges(

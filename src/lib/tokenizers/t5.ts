@@ -19,7 +19,8 @@ export interface T5Tokenizer extends Tokenizer {
   readonly unknownId: number;
 }
 
-interface UnigramFile {
+/** A unigram vocabulary, whatever file it comes from. */
+export interface UnigramVocabulary {
   readonly pieces: readonly (readonly [string, number])[];
   readonly unknownId: number;
   readonly specials: ReadonlyMap<string, number>;
@@ -32,7 +33,11 @@ interface UnigramFile {
  * @throws AppError 'tokenizer/vocabulary' for other or damaged files
  */
 export function createT5Tokenizer(json: string): T5Tokenizer {
-  const { pieces, unknownId, specials, charsmap } = readFile(json);
+  return unigramTokenizer(readFile(json));
+}
+
+/** @throws AppError 'tokenizer/vocabulary' for a damaged character map */
+export function unigramTokenizer({ pieces, unknownId, specials, charsmap }: UnigramVocabulary): T5Tokenizer {
   const idOf = new Map(pieces.map(([piece], id) => [piece, id]));
   const normalise = charsmapNormaliser(charsmap);
   let lowest = Infinity;
@@ -101,7 +106,7 @@ export function createT5Tokenizer(json: string): T5Tokenizer {
   };
 }
 
-function readFile(json: string): UnigramFile {
+function readFile(json: string): UnigramVocabulary {
   const { root, model, specials } = parseTokenizerJson(json, 'Unigram');
   const normaliser = JSON.stringify(root['normalizer'] ?? null);
   const map = /"precompiled_charsmap":"([A-Za-z0-9+/=]+)"/.exec(normaliser)?.[1];
