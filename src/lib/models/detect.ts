@@ -16,7 +16,7 @@ import type { ConfigHints, HintTable, ModelPart, TextEncoderId } from './part';
 import { findQwen3 } from './qwen3/qwen3';
 import { findIpAdapter, type IpAdapterConfig } from './ip_adapter/ip_adapter';
 import { findSd3 } from './sd3/sd3';
-import { findT2iAdapter } from './t2i_adapter/t2i_adapter';
+import { findT2iAdapter, isXlAdapter, type T2iAdapterConfig } from './t2i_adapter/t2i_adapter';
 import { findT5 } from './t5/t5';
 import { findRrdb } from './upscaler/rrdb';
 import { findSrvgg } from './upscaler/srvgg';
@@ -107,7 +107,8 @@ function adapterFamily({ config, role }: ModelPart): FamilyId | undefined {
     const { contextWidth } = config as IpAdapterConfig;
     return contextWidth === 2048 ? 'sdxl' : contextWidth === 1024 ? 'sd2' : 'sd1';
   }
-  return role === 't2i-adapter' ? 'sd1' : undefined;
+  if (role !== 't2i-adapter') return undefined;
+  return isXlAdapter(config as T2iAdapterConfig) ? 'sdxl' : 'sd1';
 }
 
 /** Family of a U-Net by its conditions. Widths of published models first, then structure for small ones. */

@@ -3,6 +3,7 @@
  * functions that build each component's graph. Adding a family = one folder or file and one line in `registry.ts`.
  * The pipeline never asks "which family": it reads these fields.
  */
+import type { WeightMap } from '../graph/weights';
 import type { FamilyId } from '../options/family_ids';
 import type { BuiltGraph, HintTable, ModelPart, TextEncoderId } from './part';
 
@@ -137,6 +138,11 @@ export interface DenoiserSpec {
   readonly controlResiduals?: boolean;
   /** Adds inputs `feature_0`, … (T2I-Adapter outputs, already weighted and summed). */
   readonly adapterFeatures?: boolean;
+  /**
+   * Picture prompts (IP-Adapter) with their keys and values, see `ipAdapterWeights`; each adds inputs
+   * `imageTokens_i` [N, count, C] and `imageScale_i` [N, 1, 1].
+   */
+  readonly imagePrompts?: readonly { readonly count: number; readonly weights: WeightMap }[];
   /** Wrap-around convolutions: tiling textures. */
   readonly circular?: boolean;
 }

@@ -7,6 +7,8 @@ import { throwIfAborted } from '../base/abort';
 import { AppError } from '../base/errors';
 import { HookRunner, type Extension } from '../extensions/api';
 import type { GeneratedImage, GenerateRequest, JobEvent, JobResult, JobTelemetry, PixelImage } from '../rpc/engine';
+import type { ModelPart } from '../models/part';
+import type { LoadControl } from './control/control_model';
 import { Job } from './job';
 import { JobClock } from './job_clock';
 import { JobMeter } from './job_meter';
@@ -44,6 +46,9 @@ export interface GenerateHost {
   /** A second model on the same backend, for the refiner; it belongs to the host. */
   readonly loadModel?: (id: string) => Promise<LoadedModel>;
   readonly loadUpscaler?: LoadUpscaler;
+  readonly loadControl?: LoadControl;
+  /** The autoencoder of a request's `vaeId`. */
+  readonly loadVae?: (id: string) => Promise<ModelPart | undefined>;
 }
 
 /**

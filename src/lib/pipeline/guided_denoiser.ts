@@ -13,6 +13,7 @@ import { rescaleCfg } from '../sampling/guidance/array_guidance';
 import { cfgAnd } from '../sampling/guidance/combine';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { Term } from '../sampling/sampler';
+import type { ControlSet, RowKind } from './control/control_set';
 import type { LoadedModel } from './loaded_model';
 
 /** What a step is conditioned on. */
@@ -30,6 +31,7 @@ export interface GuidedDenoiserOptions {
   readonly height: number;
   readonly width: number;
   readonly tiling: boolean;
+  readonly control?: ControlSet | undefined;
   /** Inputs beyond x, timestep and the conditioning, `[1, …]` or `[batch, …]`: time ids, guidance, masks. */
   readonly extra: Readonly<Record<string, HostArray>>;
 }
@@ -39,12 +41,25 @@ export interface GuidanceOptions {
   /** Share of guidance rescale, 0..1. */
   readonly rescale?: number;
   readonly needsUncond: boolean;
+  /** Share of the run that is done, 0..1, for control units. */
+  readonly share?: number;
   /** After the network, before guidance; the function gives the prompt's own estimate, which the caller disposes. */
   readonly onPredicted?: ((estimate: () => DeviceTensor) => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What one model call needs to know beside its conditions. */
+interface PredictCall {
+  /** Share of the run that is done. */
+  readonly share: number;
+  /** Conditions that are prompts; those behind them are negative. */
+  readonly prompts: number;
+  readonly signal: AbortSignal | undefined;
+}
+
 const OUTPUT = 'prediction';
+/** Given by the control set. */
+const CONTROL_INPUT = /^(residual|feature|imageTokens|imageScale)_/;
 
 /** Prompts of unequal length alternate within a step; each keeps a program of its own. */
 function component(mixed: boolean, conditioning: Conditioning | undefined): string {
@@ -70,7 +85,7 @@ export class GuidedDenoiser {
     x: DeviceTensor,
     sigma: number,
     conditions: StepConditions,
-    { cfgScale, rescale = 0, needsUncond, onPredicted, signal }: GuidanceOptions,
+    { cfgScale, rescale = 0, needsUncond, share = 0, onPredicted, signal }: GuidanceOptions,
   ): Promise<{ denoised: DeviceTensor; uncond?: DeviceTensor }> {
     const { model, sampling, batch } = this.#options;
     const { backend } = model;
@@ -82,7 +97,8 @@ export class GuidedDenoiser {
     const predictions: DeviceTensor[] = [];
     try {
       const all = [...conditions.conds.map((cond) => cond.conditioning), ...(withUncond ? [conditions.uncond] : [])];
-      predictions.push(...(await this.#predict(conditions, all, { x: scaled, timestep }, signal)));
+      const call = { share, prompts: conditions.conds.length, signal };
+      predictions.push(...(await this.#predict(conditions, all, { x: scaled, timestep }, call)));
       const coefficient = sampling.denoisedCoefficients(sigma);
       // Guidance and the step from prediction to clean latent are both linear: one sum does both.
       const toDenoised = (...terms: readonly Term<DeviceTensor>[]): DeviceTensor =>
@@ -145,7 +161,7 @@ export class GuidedDenoiser {
     conditions: StepConditions,
     all: readonly Conditioning[],
     shared: { x: DeviceTensor; timestep: DeviceTensor },
-    signal: AbortSignal | undefined,
+    call: PredictCall,
   ): Promise<DeviceTensor[]> {
     const out: DeviceTensor[] = [];
     const mixed = !sameShapes(all);
@@ -153,7 +169,7 @@ export class GuidedDenoiser {
       for (let first = 0; first < all.length;) {
         const left = all.length - first;
         const group = await this.#options.model.withRoom(component(mixed, all[first]), () =>
-          this.#predictSome(conditions, all, { first, left: mixed ? 1 : left, mixed, shared, signal }),
+          this.#predictSome(conditions, all, { first, left: mixed ? 1 : left, mixed, shared, call }),
         );
         out.push(...group);
         first += group.length;
@@ -174,10 +190,11 @@ export class GuidedDenoiser {
       left: number;
       mixed: boolean;
       shared: { x: DeviceTensor; timestep: DeviceTensor };
-      signal: AbortSignal | undefined;
+      call: PredictCall;
     },
   ): Promise<DeviceTensor[]> {
-    const { first, left, mixed, shared, signal } = some;
+    const { first, left, mixed, shared, call } = some;
+    const { share, prompts, signal } = call;
     const { residency } = this.#options.model;
     for (;;) {
       const rows = Math.min(left, this.#rowsAtOnce);
@@ -195,21 +212,30 @@ export class GuidedDenoiser {
         continue;
       }
       const inputs = { ...shared, ...this.#conditionInputs(conditions, all, first, rows, program) };
-      const outputs = await program.run(inputs, signal ? { signal } : {});
+      const kinds = Array.from({ length: rows }, (_, i): RowKind => (first + i < prompts ? 'prompt' : 'negative'));
+      const added = await this.#options.control?.inputs({ rows: kinds, share, inputs, signal });
+      let outputs: Record<string, DeviceTensor>;
+      try {
+        // A control network's program may have taken this one's place when memory is short.
+        if (added) program = await this.#program(rows, all.slice(first, first + rows), mixed);
+        outputs = await program.run({ ...inputs, ...added?.inputs }, signal ? { signal } : {});
+      } finally {
+        added?.release();
+      }
       return Array.from({ length: rows }, (_, row) => outputs[`${OUTPUT}_${row}`]).filter((one) => one !== undefined);
     }
   }
 
   #program(rows: number, group: readonly Conditioning[], mixed: boolean): Promise<Program> {
-    const { model, batch, height, width, tiling } = this.#options;
+    const { model, batch, height, width, tiling, control } = this.#options;
     const tokens = group[0]?.['context']?.shape[1] ?? 0;
     const spec: DenoiserSpec = { batch: rows * batch, height, width, tokens, circular: tiling };
     const { denoiser, family } = model.detected;
     return model.program(
       component(mixed, group[0]),
-      JSON.stringify({ ...spec, rows }),
+      JSON.stringify({ ...spec, rows, control: control?.key }),
       () => {
-        const built = family.buildDenoiser(model.detected, spec);
+        const built = family.buildDenoiser(model.detected, { ...spec, ...control?.spec });
         return { ...built, graph: guidanceRows(built.graph, rows, ['x', 'timestep'], OUTPUT) };
       },
       { part: denoiser, whole: rows > 1 },
@@ -232,7 +258,7 @@ export class GuidedDenoiser {
     const held = this.#uploads.get(conditions) ?? new Map<string, DeviceTensor>();
     const result: Record<string, DeviceTensor> = {};
     for (const name of program.graph.inputs.keys()) {
-      if (name === 'x' || name === 'timestep') continue;
+      if (name === 'x' || name === 'timestep' || CONTROL_INPUT.test(name)) continue;
       const key = `${name} ${first}+${rows}/${all.length}`;
       let tensor = held.get(key);
       const strength = model.strength(model.detected.denoiser, name);

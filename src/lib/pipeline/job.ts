@@ -9,6 +9,8 @@ import { preparePrompt, type PreparedPrompt } from '../prompt/plan';
 import { decodeLatent, encodeImage } from './autoencoder';
 import { correctColors } from './color_correction';
 import { ConditionPlan } from './conditions';
+import { ControlSet, type ControlUnit } from './control/control_set';
+import { openUnits } from './control/open_units';
 import { EmbeddingSet } from './embeddings';
 import type { GenerateHost } from './generate';
 import { imageGrid } from './image_grid';
@@ -24,7 +26,7 @@ import { NetworkStacks } from './networks';
 import { batchSeeds, JobNoise } from './noise_source';
 import { openRefiner } from './refiner';
 import { savePicture } from './save_picture';
-import { runPass } from './run_pass';
+import { runPass, type PassOptions } from './run_pass';
 import type { DenoiserSetup, SampledBatch } from './sample_batch';
 import { placeMask, softOverlay } from './soft_inpaint';
 import { extraInputs, prepareStart, type StartPicture } from './start_picture';
@@ -54,6 +56,7 @@ export class Job {
   readonly #start: StartPicture | undefined;
   readonly #hires: HiresPlan | undefined;
   readonly #refiner: LoadedModel | undefined;
+  readonly #control: readonly ControlUnit[];
   readonly #stacks: NetworkStacks;
   readonly #embeddings: EmbeddingSet | undefined;
   #loraHashes: ReadonlyMap<string, string> = new Map();
@@ -63,7 +66,12 @@ export class Job {
     model: LoadedModel,
     settings: JobSettings,
     parts: JobParts,
-    prepared: { start: StartPicture | undefined; hires: HiresPlan | undefined; refiner: LoadedModel | undefined },
+    prepared: {
+      start: StartPicture | undefined;
+      hires: HiresPlan | undefined;
+      refiner: LoadedModel | undefined;
+      control: readonly ControlUnit[];
+    },
   ) {
     this.#model = model;
     this.#settings = settings;
@@ -71,6 +79,7 @@ export class Job {
     this.#start = prepared.start;
     this.#hires = prepared.hires;
     this.#refiner = prepared.refiner;
+    this.#control = prepared.control;
     this.#stacks = parts.host.networks ?? new NetworkStacks();
     const { embeddings = [] } = parts.host;
     this.#embeddings = embeddings.length > 0 ? new EmbeddingSet(embeddings) : undefined;
@@ -82,10 +91,12 @@ export class Job {
     const { request } = settings;
     stageEvent(parts, settings, 'encode', 0);
     const refiner = request.refiner && (await openRefiner(model, request.refiner.modelId, host.loadModel));
+    const control = await openUnits(model, request.control ?? [], host.loadControl);
+    await model.keepOnly('control ', ControlSet.components(control));
     const hires = settings.hires && (await planHires(model, settings, settings.hires, host));
     const onNotice = (message: string) => host.onEvent({ kind: 'notice', code: 'settings', message });
     const start = await prepareStart(model, { request, hooks, signal: host.signal, onNotice });
-    return new Job(model, settings, parts, { start, hires, refiner });
+    return new Job(model, settings, parts, { start, hires, refiner, control });
   }
 
   /** All passes of one batch. */
@@ -121,7 +132,7 @@ export class Job {
     this.#enter('denoise');
     stageEvent(this.#parts, this.#settings, 'denoise', batch);
     const joins = request.refiner?.pass ?? 'second';
-    const first = await runPass({
+    const first = await this.#run({
       ...setup,
       pass: start ? 'img2img' : 'txt2img',
       request,
@@ -181,7 +192,7 @@ export class Job {
     this.#enter('denoise');
     stageEvent(this.#parts, this.#settings, 'denoise', batch);
     const joins = request.refiner?.pass ?? 'second';
-    return runPass({
+    return this.#run({
       ...setup,
       pass: 'hires',
       request,
@@ -198,6 +209,14 @@ export class Job {
       onEvent: host.onEvent,
       betweenSteps: host.betweenSteps,
     });
+  }
+
+  async #run(options: PassOptions): Promise<SampledBatch> {
+    try {
+      return await runPass(options);
+    } finally {
+      options.control?.dispose();
+    }
   }
 
   async #enlarge({ upscaler, size, cut }: HiresPlan, latents: HostTensor): Promise<HostTensor> {
@@ -343,7 +362,12 @@ export class Job {
       },
     );
     const extra = await extraInputs(model, request, size, this.#start, signal);
-    return { model, sampling: this.#sampling(model, size), conditions, extra };
+    const { stride } = model.detected.latent;
+    const cells = { batch: request.batchSize, height: size.heightPx / stride, width: size.widthPx / stride };
+    // A refiner takes over near the end, where only detail is left; control files are made for the base model.
+    const units = model === this.#model ? this.#control : [];
+    const control = await ControlSet.prepare(model, units, { ...cells, signal });
+    return { model, sampling: this.#sampling(model, size), conditions, extra, control };
   }
 
   #refinerOf(

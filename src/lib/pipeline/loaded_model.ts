@@ -103,6 +103,11 @@ export class LoadedModel {
     return part && this.#stack ? applyStack(built, part, this.#stack) : built;
   }
 
+  /** Frees the programs of components that begin with `prefix`, except those named. */
+  keepOnly(prefix: string, kept: ReadonlySet<string>): Promise<void> {
+    return this.residency.releaseComponents(this, (name) => name.startsWith(prefix) && !kept.has(name));
+  }
+
   /**
    * Sets the LoRAs of the next runs. Graphs without them are compiled again afterwards, so taking a stack away gives
    * the same bits as before; a stack that differs only in strengths keeps its programs.

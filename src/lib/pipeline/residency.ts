@@ -199,6 +199,11 @@ export class Residency {
     }
   }
 
+  /** Frees the programs of an owner's components that are named. */
+  releaseComponents(owner: Owner, chosen: (component: string) => boolean): Promise<void> {
+    return this.#free((one) => one.owner === owner && chosen(one.component));
+  }
+
   async #free(chosen: (one: Resident) => boolean): Promise<void> {
     const gone = this.#held.filter(chosen);
     this.#held = this.#held.filter((one) => !gone.includes(one));

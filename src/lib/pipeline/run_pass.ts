@@ -65,6 +65,7 @@ export async function runPass(options: PassOptions): Promise<SampledBatch> {
     sampling,
     conditions: options.conditions,
     extra: options.extra,
+    control: options.control,
     sampler: names.sampler,
     samplerOptions: names.samplerOptions,
     sigmas,

@@ -11,6 +11,7 @@ import type { ModelSampling } from '../sampling/model_sampling';
 import type { GivenOptions } from '../sampling/options';
 import type { SamplerDef, SigmaRange } from '../sampling/sampler';
 import type { ConditionPlan } from './conditions';
+import type { ControlSet } from './control/control_set';
 import { GuidedDenoiser } from './guided_denoiser';
 import { deviceLatentOps } from './latents';
 import type { LoadedModel } from './loaded_model';
@@ -22,6 +23,7 @@ export interface DenoiserSetup {
   readonly sampling: ModelSampling;
   readonly conditions: ConditionPlan;
   readonly extra: Readonly<Record<string, HostArray>>;
+  readonly control?: ControlSet | undefined;
 }
 
 export interface SampleBatchOptions extends DenoiserSetup {
@@ -141,6 +143,7 @@ class BatchRun {
         cfgScale: told.cfgScale,
         rescale: cfgRescale ?? 0,
         needsUncond: sampler.needsUncond === true,
+        share: step / Math.max(1, steps),
         signal,
         onPredicted: hooks.has('denoised')
           ? async (estimate) => {
@@ -193,10 +196,10 @@ class BatchRun {
     this.#denoiser = this.#createDenoiser(this.#setup);
   }
 
-  #createDenoiser({ model, sampling, extra }: DenoiserSetup): GuidedDenoiser {
+  #createDenoiser({ model, sampling, extra, control }: DenoiserSetup): GuidedDenoiser {
     const { start, tiling } = this.#options;
     const [batch = 1, , height = 0, width = 0] = start.shape;
-    return new GuidedDenoiser({ model, sampling, batch, height, width, tiling, extra });
+    return new GuidedDenoiser({ model, sampling, batch, height, width, tiling, extra, control });
   }
 
   async #read(tensor: DeviceTensor): Promise<HookLatent> {

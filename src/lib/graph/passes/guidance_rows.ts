@@ -10,10 +10,10 @@ import { valueOf } from '../ir';
  * @param graph  built with batch `rows * batch`, condition by condition: rows 0..batch-1 are the first condition
  * @param rows  conditions, at least 1
  * @param shared  inputs that are the same for every condition; they shrink to `[batch, …]`
- * @param output  output to split; replaced by `${output}_0`, `${output}_1`, … each `[batch, …]`
+ * @param output  output to split; replaced by `${output}_0`, `${output}_1`, … each `[batch, …]`; absent: outputs stay whole
  * @throws AppError 'graph/shape' when a batch does not divide by `rows`
  */
-export function guidanceRows(graph: Graph, rows: number, shared: readonly string[], output: string): Graph {
+export function guidanceRows(graph: Graph, rows: number, shared: readonly string[], output?: string): Graph {
   const values: Value[] = [...graph.values];
   const inputs = new Map(graph.inputs);
   const joins: AnyNode[] = [];
@@ -39,6 +39,7 @@ export function guidanceRows(graph: Graph, rows: number, shared: readonly string
       values[node.output] = { ...value, source: { kind: 'node', node: value.source.node + joins.length } };
     }
   }
+  if (output === undefined) return { ...graph, values, nodes, inputs };
   const outputs = new Map(graph.outputs);
   const outputId = graph.outputs.get(output);
   if (outputId === undefined) throw new AppError('graph/shape', `${graph.name}: has no output "${output}".`);

@@ -8,6 +8,7 @@ import type { TensorView } from '../tensor_view';
 import { checkUNetHeads, type UNetConfig } from '../unet/config';
 import { readDiffusersEncoder } from '../unet/diffusers';
 import { unetEncoderLayers } from '../unet/names';
+import { vectorCondition, type VectorSpec } from '../unet/build';
 import { unetEncoder, unetMiddle, unetTime } from '../unet/network';
 import { readOriginalEncoder } from '../unet/original';
 
@@ -74,35 +75,85 @@ export interface ControlNetSpec {
   readonly height: number;
   readonly width: number;
   readonly tokens: number;
+  /** For networks with a vector condition (SDXL): inputs `pooled` and `timeIds` instead of `vector`. */
+  readonly vector?: VectorSpec;
+  /**
+   * `picture` (default): input `hint`. `features`: input `hintFeatures` [1, C, h, w], as `buildControlNetHint` gives
+   * them, so that the picture is read once for a run.
+   */
+  readonly hint?: 'picture' | 'features';
+  /** Adds input `strength` [N, 1, 1, 1], which multiplies every output row by row. */
+  readonly strength?: boolean;
+  /** Outputs fade towards the fine levels: the prompt keeps the details. */
+  readonly soft?: boolean;
+}
+
+/**
+ * Weight of residual i of n at "my prompt is more important"; the middle block keeps 1.
+ * Source: Mikubill/sd-webui-controlnet, soft injection.
+ */
+export function softControlWeight(i: number, n: number): number {
+  return 0.825 ** (n - i);
+}
+
+/** Pixels of the hint per latent cell. */
+export function hintStride({ hintBlocks }: Pick<ControlNetConfig, 'hintBlocks'>): number {
+  return 2 ** Math.floor(hintBlocks.length / 2);
+}
+
+/** Graph of the hint network alone: `hint` image [1, 3, 8h, 8w] 0..1 → `hintFeatures` [1, C, h, w]. */
+export function buildControlNetHint(
+  { config, weights }: ModelPart<ControlNetConfig>,
+  { height, width }: Pick<ControlNetSpec, 'height' | 'width'>,
+): BuiltGraph {
+  const g = GraphBuilder.create('controlnet hint', weightResolver(weights));
+  const cell = hintStride(config);
+  const hint = g.input('hint', [1, 3, height * cell, width * cell], { layout: 'image' });
+  g.output('hintFeatures', hintNetwork(g.at(HINT), config, hint));
+  return { graph: g.finish(), weights };
 }
 
 /**
  * Graph of a ControlNet. Inputs `x`, `timestep`, `context` as the U-Net's, `hint` image [N, 3, 8h, 8w] 0..1, and
- * `vector` [N, vectorWidth] for SDXL ones. Outputs `residual_0`, …, `residual_mid`, unweighted.
+ * `vector` [N, vectorWidth] for SDXL ones. Outputs `residual_0`, …, `residual_mid`, unweighted unless `strength`.
  */
 export function buildControlNet(part: ModelPart<ControlNetConfig>, spec: ControlNetSpec): BuiltGraph {
   const { config, weights } = part;
-  const { unet, hintBlocks } = config;
+  const { unet } = config;
   checkUNetHeads(unet);
   const { batch, height, width, tokens } = spec;
   const g = GraphBuilder.create('controlnet', weightResolver(weights));
-  const cell = 2 ** Math.floor(hintBlocks.length / 2);
+  const cell = hintStride(config);
   const x = g.input('x', [batch, unet.inChannels, height, width], { layout: 'image' });
   const timestep = g.input('timestep', [batch]);
   const context = g.input('context', [batch, tokens, unet.contextWidth]);
-  const hint = g.input('hint', [batch, 3, height * cell, width * cell], { layout: 'image' });
-  const vector = unet.vectorWidth > 0 ? { vector: g.input('vector', [batch, unet.vectorWidth]) } : {};
+  const picture = spec.hint !== 'features';
+  const hint = picture
+    ? hintNetwork(g.at(HINT), config, g.input('hint', [batch, 3, height * cell, width * cell], { layout: 'image' }))
+    : g.input('hintFeatures', [1, unet.stemChannels, height, width], { layout: 'image' });
+  const vector =
+    unet.vectorWidth === 0
+      ? {}
+      : {
+          vector: spec.vector
+            ? vectorCondition(g, unet, batch, spec.vector)
+            : g.input('vector', [batch, unet.vectorWidth]),
+        };
+  const strength = spec.strength ? g.input('strength', [batch, 1, 1, 1], { layout: 'image' }) : undefined;
   const time = unetTime(g, unet, { timestep, ...vector });
   const stem = g.conv2d(x, 'conv_in', { out: unet.stemChannels, kernel: 3 });
   g.tap('conv_in', stem);
   const conditions = { context };
-  const start = g.add(stem, hintNetwork(g.at(HINT), config, hint));
-  const { h, skips } = unetEncoder(g, unet, { x: start, time, conditions });
+  const { h, skips } = unetEncoder(g, unet, { x: g.add(stem, hint), time, conditions });
   const mid = unetMiddle(g, unet, { h, time, conditions });
+  const output = (name: string, layer: string, value: Value, weight: number) => {
+    const y = g.conv2d(value, layer, { out: value.shape[1] ?? 0, kernel: 1 });
+    const faded = weight === 1 ? strength : strength && g.lincomb([[weight, strength]]);
+    g.output(name, faded ? g.mul(y, faded) : y);
+  };
   for (const [i, skip] of skips.entries()) {
-    const out = skip.shape[1] ?? 0;
-    g.output(`residual_${i}`, g.conv2d(skip, `controlnet_down_blocks.${i}`, { out, kernel: 1 }));
+    output(`residual_${i}`, `controlnet_down_blocks.${i}`, skip, spec.soft ? softControlWeight(i, skips.length) : 1);
   }
-  g.output('residual_mid', g.conv2d(mid, 'controlnet_mid_block', { out: mid.shape[1] ?? 0, kernel: 1 }));
+  output('residual_mid', 'controlnet_mid_block', mid, 1);
   return { graph: g.finish(), weights };
 }

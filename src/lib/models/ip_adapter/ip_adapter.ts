@@ -70,9 +70,10 @@ function crossAttentions({ down, mid, up }: Pick<UNetConfig, 'down' | 'mid' | 'u
 
 /**
  * The adapter's keys and values by the names that the U-Net's graph asks for.
+ * @param index  position among the picture prompts of the graph
  * @throws AppError 'model/wrong-shape' when the adapter was made for another U-Net
  */
-export function ipAdapterWeights(part: ModelPart<IpAdapterConfig>, unet: UNetConfig): WeightMap {
+export function ipAdapterWeights(part: ModelPart<IpAdapterConfig>, unet: UNetConfig, index = 0): WeightMap {
   const modules = crossAttentions(unet);
   if (modules.length !== part.config.layers.length || unet.contextWidth !== part.config.contextWidth) {
     throw new AppError(
@@ -83,9 +84,9 @@ export function ipAdapterWeights(part: ModelPart<IpAdapterConfig>, unet: UNetCon
   }
   const weights = new Map<string, NamedWeight>();
   for (const [i, module] of modules.entries()) {
-    for (const leaf of ['to_k_ip.weight', 'to_v_ip.weight']) {
-      const weight = part.weights.get(`ip_adapter.${part.config.layers[i]}.${leaf}`);
-      if (weight) weights.set(`${module}.${leaf}`, weight);
+    for (const leaf of ['to_k_ip', 'to_v_ip']) {
+      const weight = part.weights.get(`ip_adapter.${part.config.layers[i]}.${leaf}.weight`);
+      if (weight) weights.set(`${module}.${leaf}.${index}.weight`, weight);
     }
   }
   return weights;

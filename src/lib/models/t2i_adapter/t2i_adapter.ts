@@ -1,4 +1,7 @@
-/** T2I-Adapter (full) for Stable Diffusion 1 and 2. Source: Mou et al. 2023; TencentARC/T2I-Adapter `adapter.py` (Apache-2.0). */
+/**
+ * T2I-Adapter (full) for Stable Diffusion 1, 2 and XL. Source: Mou et al. 2023; TencentARC/T2I-Adapter `adapter.py`;
+ * diffusers `models/adapter.py` for XL (both Apache-2.0).
+ */
 import { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import { weightResolver } from '../../graph/weights';
@@ -54,6 +57,28 @@ export function findT2iAdapter(view: TensorView, file: string): ModelPart<T2iAda
   return { role: 't2i-adapter', architecture: 't2i-adapter', layout, prefix: view.prefix, config, weights, file };
 }
 
+/** XL adapters fold 16 x 16 pixels, the others 8 x 8: their picture channels (1 or 3) tell. */
+function foldOf({ inChannels }: Pick<T2iAdapterConfig, 'inChannels'>): 8 | 16 {
+  return inChannels % 256 === 0 ? 16 : 8;
+}
+
+/** Whether this adapter is made for SDXL. */
+export function isXlAdapter(config: Pick<T2iAdapterConfig, 'inChannels'>): boolean {
+  return foldOf(config) === 16;
+}
+
+/** Channels of the picture it reads: 1 for sketches and line art, 3 for others. */
+export function hintChannels(config: Pick<T2iAdapterConfig, 'inChannels'>): number {
+  return config.inChannels / foldOf(config) ** 2;
+}
+
+/** Weight of feature i of n at "my prompt is more important": fine levels fade. Source: as for ControlNet. */
+export function softFeatureWeight(i: number, n: number): number {
+  return n === SOFT_FEATURES.length ? (SOFT_FEATURES[i] ?? 1) : 0.825 ** (n - 1 - i);
+}
+
+const SOFT_FEATURES = [0.25, 0.62, 0.825, 1] as const;
+
 function residualBlock(g: GraphBuilder, x: Value, out: number): Value {
   const h = g.conv2d(x, 'block1', { out, kernel: 3, activation: 'relu' });
   return g.add(x, g.conv2d(h, 'block2', { out, kernel: 1 }));
@@ -69,11 +94,13 @@ export function buildT2iAdapter(
 ): BuiltGraph {
   const { levels, blocksPerLevel, inChannels, stem } = part.config;
   const g = GraphBuilder.create('t2i-adapter', weightResolver(part.weights));
-  const hint = g.input('hint', [batch, inChannels / 64, height * 8, width * 8], { layout: 'image' });
-  let h = g.conv2d(g.pixelUnshuffle(hint, 8, 'cyx'), 'adapter.conv_in', { out: stem, kernel: 3 });
+  const fold = foldOf({ inChannels });
+  const hint = g.input('hint', [batch, hintChannels({ inChannels }), height * 8, width * 8], { layout: 'image' });
+  let h = g.conv2d(g.pixelUnshuffle(hint, fold, 'cyx'), 'adapter.conv_in', { out: stem, kernel: 3 });
   for (const [i, channels] of levels.entries()) {
     const level = g.at(`adapter.body.${i}`);
-    if (i > 0) h = g.averagePool(h, 2);
+    // XL's first level is folded twice as far, and only its third one halves again.
+    if (fold === 16 ? i === 2 : i > 0) h = g.averagePool(h, 2);
     if (h.shape[1] !== channels) h = level.conv2d(h, 'in_conv', { out: channels, kernel: 1 });
     for (let j = 0; j < blocksPerLevel; j += 1) h = residualBlock(level.at(`resnets.${j}`), h, channels);
     g.output(`feature_${i}`, h);

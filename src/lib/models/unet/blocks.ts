@@ -5,8 +5,8 @@ import { NORM_EPS } from '../norm_eps';
 
 export interface TransformerContext {
   readonly context: Value;
-  /** Image-prompt tokens [N, T, C] and their weight [1, 1, 1]; see IP-Adapter. */
-  readonly image?: { readonly tokens: Value; readonly scale: Value };
+  /** Picture prompts, each as tokens [N, T, C] and their weight [N|1, 1, 1]; see IP-Adapter. */
+  readonly images?: readonly { readonly tokens: Value; readonly scale: Value }[];
 }
 
 /** Residual block; `time` is the activated time vector [N, timeWidth]. */
@@ -22,15 +22,15 @@ export function resnet(g: GraphBuilder, x: Value, time: Value, out: number): Val
   return y;
 }
 
-function attention(g: GraphBuilder, x: Value, { context, image }: TransformerContext, heads: number): Value {
+function attention(g: GraphBuilder, x: Value, { context, images = [] }: TransformerContext, heads: number): Value {
   const width = x.shape[2] ?? 0;
   const q = g.linear(x, 'to_q', { out: width, bias: false });
   const k = g.linear(context, 'to_k', { out: width, bias: false });
   const v = g.linear(context, 'to_v', { out: width, bias: false });
   let y = g.attention(q, k, v, { heads });
-  if (image) {
-    const ik = g.linear(image.tokens, 'to_k_ip', { out: width, bias: false });
-    const iv = g.linear(image.tokens, 'to_v_ip', { out: width, bias: false });
+  for (const [i, image] of images.entries()) {
+    const ik = g.linear(image.tokens, `to_k_ip.${i}`, { out: width, bias: false });
+    const iv = g.linear(image.tokens, `to_v_ip.${i}`, { out: width, bias: false });
     y = g.add(y, g.mul(g.attention(q, ik, iv, { heads }), image.scale));
   }
   y = g.linear(y, 'to_out.0', { out: width });

@@ -6,7 +6,7 @@ import type { DenoiserSpec, ExtraInput } from '../family';
 import { mapWeights } from '../names';
 import type { BuiltGraph, ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
-import { checkUNetHeads, type UNetConfig } from './config';
+import { checkUNetHeads, featureAfterResample, type UNetConfig } from './config';
 import { readDiffusersUNet } from './diffusers';
 import { unetLayers } from './names';
 import { unet } from './network';
@@ -43,7 +43,7 @@ export function unetInputs(config: UNetConfig): ExtraInput[] {
 }
 
 /** Shape of each skip connection, then of the middle block's output: what residuals must have. */
-function residualShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
+export function residualShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
   let { height, width } = spec;
   const shapes: [number, number, number, number][] = [[spec.batch, config.stemChannels, height, width]];
   let channels = config.stemChannels;
@@ -61,21 +61,39 @@ function residualShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | '
   return { skips: shapes, mid: [spec.batch, config.mid?.channels ?? channels, height, width] as const };
 }
 
-/** Output shape of each encoder level's last block: what T2I-Adapter features must have. */
+/** What T2I-Adapter features must have. */
 function featureShapes(config: UNetConfig, spec: Pick<DenoiserSpec, 'batch' | 'height' | 'width'>) {
   let { height, width } = spec;
-  return config.down.map((level) => {
-    const shape: [number, number, number, number] = [spec.batch, level.blocks.at(-1)?.channels ?? 0, height, width];
+  const shapes = config.down.map((level): [number, number, number, number] => {
+    const before = [height, width] as const;
     if (level.resample) {
       height = Math.floor((height + 1) / 2);
       width = Math.floor((width + 1) / 2);
     }
-    return shape;
+    const [h, w] = featureAfterResample(level) ? [height, width] : before;
+    return [spec.batch, level.blocks.at(-1)?.channels ?? 0, h, w];
   });
+  const [first] = config.down;
+  if (!first || !config.mid || !featureAfterResample(first)) return shapes;
+  return [...shapes, [spec.batch, config.mid.channels, height, width] as [number, number, number, number]];
 }
 
-/** Pooled text and the sinusoid of each size number, joined: [N, vectorWidth]. Source: Podell et al. 2023, section 2.2. */
-function vectorCondition(g: GraphBuilder, config: UNetConfig, batch: number, pooledWidth: number, ids: number): Value {
+/** Width of the pooled text vector and number of size ids. */
+export interface VectorSpec {
+  readonly pooledWidth: number;
+  readonly ids: number;
+}
+
+/**
+ * Inputs `pooled` and `timeIds`: pooled text and the sinusoid of each size number, joined: [N, vectorWidth].
+ * Source: Podell et al. 2023, section 2.2.
+ */
+export function vectorCondition(
+  g: GraphBuilder,
+  config: Pick<UNetConfig, 'vectorWidth'>,
+  batch: number,
+  { pooledWidth, ids }: VectorSpec,
+): Value {
   const pooled = g.input('pooled', [batch, pooledWidth]);
   const timeIds = g.input('timeIds', [batch, ids]);
   const dim = (config.vectorWidth - pooledWidth) / ids;
@@ -84,19 +102,17 @@ function vectorCondition(g: GraphBuilder, config: UNetConfig, batch: number, poo
 }
 
 export interface UNetSpec extends DenoiserSpec {
-  /** Width of the pooled text vector and number of size ids; needed when the network has a vector condition. */
-  readonly vector?: { readonly pooledWidth: number; readonly ids: number };
-  /** Image-prompt tokens; adds inputs `imageTokens` [N, count, C] and `imageScale` [1, 1, 1]. */
-  readonly imageTokens?: { readonly count: number };
-  /** Weights besides the U-Net's own, such as an IP-Adapter's. */
-  readonly extraWeights?: BuiltGraph['weights'];
+  /** Needed when the network has a vector condition. */
+  readonly vector?: VectorSpec;
 }
 
 /** The denoiser's graph; inputs and output as `ModelFamily.buildDenoiser` says. */
 export function buildUNet(part: ModelPart<UNetConfig>, spec: UNetSpec): BuiltGraph {
   const { config } = part;
   checkUNetHeads(config);
-  const weights = spec.extraWeights ? new Map([...part.weights, ...spec.extraWeights]) : part.weights;
+  const prompts = spec.imagePrompts ?? [];
+  const weights =
+    prompts.length > 0 ? new Map([...part.weights, ...prompts.flatMap((prompt) => [...prompt.weights])]) : part.weights;
   const { batch, height, width, tokens } = spec;
   const g = GraphBuilder.create('unet', weightResolver(weights), { circular: spec.circular ?? false });
   const extra = unetInputs(config);
@@ -109,11 +125,11 @@ export function buildUNet(part: ModelPart<UNetConfig>, spec: UNetSpec): BuiltGra
     const more = g.input(concatenated, [batch, config.inChannels - channels, height, width], { layout: 'image' });
     x = g.concat([x, more], 1);
   }
-  const image = spec.imageTokens && {
-    tokens: g.input('imageTokens', [batch, spec.imageTokens.count, config.contextWidth]),
-    scale: g.input('imageScale', [1, 1, 1]),
-  };
-  const vector = spec.vector && vectorCondition(g, config, batch, spec.vector.pooledWidth, spec.vector.ids);
+  const images = prompts.map(({ count }, i) => ({
+    tokens: g.input(`imageTokens_${i}`, [batch, count, config.contextWidth]),
+    scale: g.input(`imageScale_${i}`, [batch, 1, 1]),
+  }));
+  const vector = spec.vector && vectorCondition(g, config, batch, spec.vector);
   const guidance =
     config.guidanceWidth > 0
       ? g.timestepEmbedding(g.input('guidance', [batch]), {
@@ -134,7 +150,7 @@ export function buildUNet(part: ModelPart<UNetConfig>, spec: UNetSpec): BuiltGra
   const y = unet(g, config, {
     x,
     timestep,
-    conditions: { context, ...(image ? { image } : {}) },
+    conditions: { context, images },
     ...(vector ? { vector } : {}),
     ...(guidance ? { guidance } : {}),
     ...(residuals ? { residuals } : {}),

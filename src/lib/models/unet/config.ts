@@ -108,3 +108,8 @@ export function checkUNetHeads({ down, heads }: Pick<UNetConfig, 'down' | 'heads
     }
   }
 }
+
+/** A level's T2I-Adapter feature is added behind its downsampling when the level has no attention (SDXL's first). */
+export function featureAfterResample(level: UNetConfig['down'][number]): boolean {
+  return level.resample && level.blocks.every((block) => block.depth === 0);
+}

@@ -2,7 +2,7 @@
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import { resnet, spatialTransformer, type TransformerContext } from './blocks';
-import type { UNetConfig } from './config';
+import { featureAfterResample, type UNetConfig } from './config';
 import { NORM_EPS } from '../norm_eps';
 
 export interface UNetInputs {
@@ -17,7 +17,7 @@ export interface UNetInputs {
   readonly guidance?: Value;
   /** Added to the skip connections, first to last, and to the middle block's output. */
   readonly residuals?: { readonly skips: readonly Value[]; readonly mid: Value };
-  /** Added after the last block of each encoder level, before it is kept as skip connection. */
+  /** Added to the last output of each encoder level (before downsampling where it has attention), then to the middle. */
   readonly features?: readonly Value[];
 }
 
@@ -60,7 +60,7 @@ export function unetEncoder(
         const options = { depth: block.depth, heads, linearProjection: config.linearProjection };
         h = spatialTransformer(g.at(`down_blocks.${i}.attentions.${j}`), h, conditions, options);
       }
-      const feature = features?.[i];
+      const feature = featureAfterResample(level) ? undefined : features?.[i];
       if (feature && j === level.blocks.length - 1) h = g.add(h, feature);
       skips.push(h);
     }
@@ -68,6 +68,8 @@ export function unetEncoder(
       const at = g.at(`down_blocks.${i}.downsamplers.0`);
       h = at.conv2d(h, 'conv', { out: h.shape[1] ?? 0, kernel: 3, stride: 2, pad: 1 });
       at.tap('', h);
+      const feature = featureAfterResample(level) ? features?.[i] : undefined;
+      if (feature) h = g.add(h, feature);
       skips.push(h);
     }
   }
@@ -98,6 +100,9 @@ export function unet(g: GraphBuilder, config: UNetConfig, inputs: UNetInputs): V
   g.tap('conv_in', stem);
   const encoded = unetEncoder(g, config, { x: stem, time, conditions, ...(features ? { features } : {}) });
   let h = unetMiddle(g, config, { h: encoded.h, time, conditions });
+  // SDXL's adapters give one feature more than it has levels.
+  const last = features?.[config.down.length];
+  if (last) h = g.add(h, last);
   if (residuals) h = g.add(h, residuals.mid);
   const skips = encoded.skips.map((skip, i) => {
     const residual = residuals?.skips[i];

@@ -99,11 +99,11 @@ export const ipAdapter: Adapter = {
       height,
       width,
       tokens: context.shape[1] ?? 0,
-      imageTokens: { count: adapter.config.tokens },
-      extraWeights: ipAdapterWeights(adapter, unet.config),
+      imagePrompts: [{ count: adapter.config.tokens, weights: ipAdapterWeights(adapter, unet.config) }],
     });
-    const imageScale = f32([1, 1, 1], [Number(run.goldenCase.params['scale'])]);
-    const outputs = await run.run(built, { x, timestep: run.input('timestep'), context, imageTokens, imageScale });
+    const scales = Array.from({ length: batch }, () => Number(run.goldenCase.params['scale']));
+    const inputs = { x, timestep: run.input('timestep'), context, imageTokens_0: imageTokens };
+    const outputs = await run.run(built, { ...inputs, imageScale_0: f32([batch, 1, 1], scales) });
     return { sample: outputs['prediction'] as HostTensor, image_tokens: imageTokens };
   },
 };
