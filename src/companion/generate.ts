@@ -7,6 +7,7 @@ import { writeSafetensors } from '../lib/formats/safetensors_write';
 import type { LoadedModel } from '../lib/pipeline/loaded_model';
 import { runRequest } from '../lib/pipeline/run_request';
 import { LIMITS } from '../lib/pipeline/job_settings';
+import { NetworkLibrary } from '../lib/pipeline/network_library';
 import { PIXEL_UPSCALERS } from '../lib/pipeline/upscale';
 import { dequantizeTensor } from '../lib/quant/dequantize';
 import type { GenerateRequest, InpaintRequest, JobEvent, PixelImage } from '../lib/rpc/engine';
@@ -21,7 +22,16 @@ import { assertWritable, readWhole, writeWhole } from './node_files';
 import { openFileSource } from './node_file_source';
 import { decodePicture, encodePicture } from './node_codecs';
 import { defaultModelFiles, defaultModelSettings, loadNodeModel } from './node_model';
-import { networkName, openNetworks } from './node_networks';
+import {
+  controlRequests,
+  modelOptionValues,
+  networkFlags,
+  networkPaths,
+  readLora,
+  withTags,
+  type LoraFlag,
+} from './network_flags';
+import { openNetworks } from './node_networks';
 import { paintText } from './plot/label_font';
 
 const flags = {
@@ -103,11 +113,9 @@ const flags = {
   'hires-prompt': { kind: 'text', default: '', about: 'prompt of the second pass' },
   'hires-negative': { kind: 'text', default: '', about: 'negative prompt of the second pass' },
   'hires-cfg': { kind: 'number', ...LIMITS.cfgScale, about: 'guidance scale of the second pass' },
-  upscaler: { kind: 'list', value: 'FILE', about: 'upscaler network, known by its file name' },
+  ...networkFlags,
   refiner: { kind: 'list', value: 'FILE', about: 'second model that takes over' },
   'refiner-at': { kind: 'number', default: 0.8, min: 0.01, max: 1, about: 'share of the steps before it does' },
-  lora: { kind: 'list', value: 'FILE[=STRENGTH]', about: 'adapter for <lora:name:1>; without a tag it is put on at 1' },
-  embedding: { kind: 'list', value: 'FILE', about: 'textual inversion, known by its file name' },
   tokenizer: { kind: 'list', value: 'FILE.json', about: 'tokenizer.json of a T5 or Qwen text encoder' },
   'distilled-cfg': { kind: 'number', min: 0, max: 100, about: 'guidance as an input of the model (FLUX.1 dev)' },
   'cfg-rescale': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of guidance rescale' },
@@ -163,11 +171,7 @@ void runCommand(command, async (options, _words, signal) => {
       ? undefined
       : await loadNodeModel(options.refiner, backend, { tokenizers: options.tokenizer });
   const asked = options.lora.map(readLora);
-  const networks = await openNetworks({
-    loras: asked.map(({ path }) => path),
-    embeddings: options.embedding,
-    upscalers: options.upscaler,
-  });
+  const networks = await openNetworks(networkPaths(options));
   const loadMs = performance.now() - startedAt;
   const others = new Map<LoadedModel, () => Promise<void>>();
   let peakRss = 0;
@@ -186,9 +190,7 @@ void runCommand(command, async (options, _words, signal) => {
       paintText,
       onEvent: bar.show,
       onLatents: (latents) => finals.push(latents),
-      resolveLora: (name) => Promise.resolve(networks.loras.get(name)),
-      embeddings: networks.embeddings,
-      loadUpscaler: (name) => Promise.resolve(networks.upscalers.get(name)),
+      ...(await new NetworkLibrary(networks).partsFor([request.prompt, request.negativePrompt])),
       loadModel: async (id) => {
         if (refiner && id === options.refiner[0]) return refiner.model;
         const other = await loadNodeModel([id], backend, { tokenizers: options.tokenizer });
@@ -306,6 +308,9 @@ async function requestOf(
       ? { refiner: { modelId: options.refiner[0] ?? '', switchAt: options['refiner-at'] } }
       : {}),
     ...(options['distilled-cfg'] === undefined ? {} : { distilledGuidance: options['distilled-cfg'] }),
+    ...(options.vae === undefined ? {} : { vaeId: options.vae }),
+    ...(options.control.length > 0 ? { control: await controlRequests(options) } : {}),
+    modelOptions: modelOptionValues(options.option),
     cfgRescale: options['cfg-rescale'],
     guidance: { skipEarly: options['skip-early-cfg'], minUncondSigma: options.ngms },
     ensd: options.ensd,
@@ -317,24 +322,6 @@ async function requestOf(
       ? { variation: { seed: options['variation-seed'], strength: options['variation-strength'] } }
       : {}),
   };
-}
-
-interface LoraFlag {
-  readonly path: string;
-  readonly name: string;
-  readonly strength: string;
-}
-
-/** `FILE` or `FILE=0.8`. */
-function readLora(word: string): LoraFlag {
-  const [, path = word, strength = '1'] = /^(.*)=([+-]?[\d.]+)$/.exec(word) ?? [];
-  return { path, name: networkName(path), strength };
-}
-
-/** Adapters that the prompt does not name are put on at their strength. */
-function withTags(prompt: string, loras: readonly LoraFlag[]): string {
-  const missing = loras.filter(({ name }) => !prompt.includes(`<lora:${name}:`));
-  return prompt + missing.map(({ name, strength }) => `<lora:${name}:${strength}>`).join('');
 }
 
 function inpaintOf(options: Parsed<typeof flags>, mask: PixelImage): InpaintRequest {

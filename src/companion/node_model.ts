@@ -10,9 +10,14 @@ import { assembleModel } from '../lib/models/assemble';
 import { checkModel } from '../lib/models/check_model';
 import { detectFile, type DetectedFile } from '../lib/models/detect';
 import { LoadedModel, type TokenizerSet } from '../lib/pipeline/loaded_model';
-import { createClipTokenizer } from '../lib/tokenizers/clip';
-import { createQwenTokenizer } from '../lib/tokenizers/qwen';
-import { createT5Tokenizer } from '../lib/tokenizers/t5';
+import { modelTokenizers } from '../lib/pipeline/model_tokenizers';
+import {
+  isVocabularyFile,
+  SHIPPED_VOCABULARIES,
+  shippedTokenizer,
+  vocabularyText,
+  type TokenizerKind,
+} from '../lib/tokenizers/vocabularies';
 import { openFileSource } from './node_file_source';
 
 /** Files shipped with the app. */
@@ -69,8 +74,9 @@ export async function loadNodeModel(
   const first = paths[0];
   if (first === undefined) throw new AppError('model/unrecognised', 'model: no file was given; name one with --model.');
   const sources = await Promise.all(paths.map((path) => openFileSource(path)));
+  const vocabularies = await Promise.all((options.tokenizers ?? []).map((path) => openVocabulary(path)));
   const close = async () => {
-    await Promise.all(sources.map((source) => source.close()));
+    await Promise.all([...sources, ...vocabularies].map((source) => source.close()));
   };
   try {
     const files: DetectedFile[] = [];
@@ -87,12 +93,13 @@ export async function loadNodeModel(
       );
     }
     checkModel(detected);
-    const clip = createClipTokenizer(await readFile(join(staticDir, 'tokenizers/clip.txt'), 'utf8'));
+    const indexes = files.map(({ index }) => index);
+    const tokenizers = await modelTokenizers(detected, { files: vocabularies, indexes }, shippedTokenizers);
     const name = files[0]?.file.replace(/\.[^.]+$/, '') ?? 'model';
     const model = new LoadedModel({
       detected,
       backend,
-      tokenizers: { clip, ...(await readTokenizers(options.tokenizers ?? [])) },
+      tokenizers,
       id: join(dirname(first), name),
       name,
       hash: await shortHash(first),
@@ -104,15 +111,19 @@ export async function loadNodeModel(
   }
 }
 
-/** Vocabularies of T5 and Qwen encoders, told apart by their kind. @throws AppError 'tokenizer/vocabulary' */
-export async function readTokenizers(paths: readonly string[]): Promise<Partial<TokenizerSet>> {
-  let set: Partial<TokenizerSet> = {};
-  for (const path of paths) {
-    const json = await readFile(path, 'utf8').catch((cause: unknown) => {
-      throw new AppError('file/unreadable', `${path}: cannot be opened; check the path.`, { cause });
-    });
-    const unigram = /"type"\s*:\s*"Unigram"/.test(json);
-    set = { ...set, ...(unigram ? { t5: createT5Tokenizer(json) } : { qwen: createQwenTokenizer(json) }) };
-  }
-  return set;
+/** A vocabulary file that the user names: taken for one whatever its name is. */
+export async function openVocabulary(path: string): Promise<Awaited<ReturnType<typeof openFileSource>>> {
+  const source = await openFileSource(path);
+  return isVocabularyFile(source.name) ? source : { ...source, name: 'tokenizer.json' };
+}
+
+/** The vocabularies below `static/tokenizers`. */
+export async function shippedTokenizers(kinds: readonly TokenizerKind[]): Promise<TokenizerSet> {
+  const found = await Promise.all(
+    kinds.map(async (kind) => {
+      const bytes = await readFile(join(staticDir, 'tokenizers', SHIPPED_VOCABULARIES[kind]));
+      return shippedTokenizer(kind, await vocabularyText(Uint8Array.from(bytes)));
+    }),
+  );
+  return Object.assign({}, ...found) as TokenizerSet;
 }

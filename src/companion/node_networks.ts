@@ -1,16 +1,16 @@
-/** LoRA, embedding and upscaler files in Node, opened by path and known by their file name. */
+/** LoRA, embedding, control, upscaler and autoencoder files in Node: named one by one, or all of a folder. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { basename } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { AppError } from '../lib/base/errors';
 import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import type { TensorIndex } from '../lib/formats/tensor_index';
 import { detectFile } from '../lib/models/detect';
-import type { ModelPart } from '../lib/models/part';
-import { readTextualInversion } from '../lib/models/textual_inversion';
-import type { Embedding } from '../lib/pipeline/embeddings';
-import type { LoraFile } from '../lib/pipeline/networks';
+import { NETWORK_OF_KIND, type NetworkEntry, type NetworkStore } from '../lib/pipeline/network_library';
 import { openFileSource } from './node_file_source';
+
+const NETWORK_FILE = /\.(safetensors|sft|gguf|pt|pth|bin|ckpt)$/i;
 
 /** A file name without folder and extension: its name in tags and prompts. */
 export function networkName(path: string): string {
@@ -28,56 +28,97 @@ export async function tensorHash(path: string, { container }: TensorIndex): Prom
   return (await sha256(path, container?.dataStart ?? 0)).slice(0, 12);
 }
 
-export interface OpenedNetworks {
-  readonly loras: ReadonlyMap<string, LoraFile>;
-  readonly embeddings: readonly Embedding[];
-  readonly upscalers: ReadonlyMap<string, ModelPart>;
+/** Files by what they are for; each must be of that kind. */
+export interface NetworkPaths {
+  readonly files: readonly { readonly path: string; readonly kind: NetworkEntry['kind'] }[];
+  /** Folders whose networks are all offered, with their subfolders; other files in them are passed over. */
+  readonly folders?: readonly string[];
+}
+
+export interface NodeNetworks extends NetworkStore {
   close(): Promise<void>;
 }
 
 /**
- * @throws AppError 'file/…', 'model/unrecognised' for a file of another kind
+ * Opens the headers of all files.
+ * @throws AppError 'file/…'; 'model/unrecognised' for a named file of another kind
  */
-export async function openNetworks(paths: {
-  readonly loras: readonly string[];
-  readonly embeddings: readonly string[];
-  readonly upscalers: readonly string[];
-}): Promise<OpenedNetworks> {
+export async function openNetworks({ files, folders = [] }: NetworkPaths): Promise<NodeNetworks> {
   const sources: { close(): Promise<void> }[] = [];
-  const open = async (path: string): Promise<TensorIndex> => {
-    const source = await openFileSource(path);
-    sources.push(source);
-    return openTensorIndex(source);
-  };
+  const indexes = new Map<string, TensorIndex>();
+  const entries: NetworkEntry[] = [];
   const close = async () => {
     await Promise.all(sources.map((source) => source.close()));
   };
+  const add = async (path: string, wanted: NetworkEntry['kind'] | undefined): Promise<void> => {
+    if (indexes.has(path)) return;
+    const source = await openFileSource(path);
+    sources.push(source);
+    const index = await openTensorIndex(source);
+    const found = detectFile(index);
+    const kind = NETWORK_OF_KIND[found.kind];
+    if (kind === undefined || (wanted !== undefined && kind !== wanted)) {
+      if (wanted === undefined) return;
+      throw new AppError(
+        'model/unrecognised',
+        `${path}: must hold ${KIND_LABELS[wanted]}, got ${found.kind}; choose another file.`,
+        { details: { path, kind: found.kind } },
+      );
+    }
+    indexes.set(path, index);
+    const whole = await sha256(path);
+    const hash = kind === 'lora' ? await tensorHash(path, index) : whole;
+    const alias = index.metadata.get('ss_output_name');
+    entries.push({
+      id: path,
+      name: networkName(path),
+      kind,
+      contentId: whole,
+      sizeBytes: source.sizeBytes,
+      hash: hash.slice(0, kind === 'lora' || kind === 'embedding' ? 12 : 10),
+      triggerWords: [],
+      ...(kind === 'control' ? { variant: found.kind } : {}),
+      ...(found.family ? { family: found.family } : {}),
+      ...(typeof alias === 'string' ? { aliases: [alias] } : {}),
+    });
+  };
   try {
-    const loras = new Map<string, LoraFile>();
-    for (const path of paths.loras) {
-      const index = await open(path);
-      const shortHash = await tensorHash(path, index);
-      loras.set(networkName(path), { id: (await sha256(path)).slice(0, 16), index, shortHash });
-    }
-    const embeddings: Embedding[] = [];
-    for (const path of paths.embeddings) {
-      const inversion = await readTextualInversion(await open(path));
-      embeddings.push({ name: networkName(path), inversion, hash: (await sha256(path)).slice(0, 12) });
-    }
-    const upscalers = new Map<string, ModelPart>();
-    for (const path of paths.upscalers) {
-      const { parts, kind } = detectFile(await open(path));
-      const part = parts.find((one) => one.role === 'upscaler');
-      if (!part) {
-        throw new AppError('model/unrecognised', `${path}: must hold an upscaler, got ${kind}; choose another file.`, {
-          details: { path, kind },
-        });
-      }
-      upscalers.set(networkName(path), part);
-    }
-    return { loras, embeddings, upscalers, close };
+    for (const { path, kind } of files) await add(path, kind);
+    for (const folder of folders) for (const path of await networkFilesIn(folder)) await add(path, undefined);
   } catch (error) {
     await close();
     throw error;
   }
+  return {
+    close,
+    list: () => Promise.resolve(entries),
+    open(id) {
+      const index = indexes.get(id);
+      if (index) return Promise.resolve(index);
+      return Promise.reject(new AppError('file/unreadable', `${id}: was not opened; name it on the command line.`));
+    },
+  };
+}
+
+const KIND_LABELS: Readonly<Record<NetworkEntry['kind'], string>> = {
+  lora: 'an adapter (LoRA)',
+  embedding: 'a textual inversion',
+  control: 'a ControlNet, T2I-Adapter or IP-Adapter',
+  'clip-vision': 'a CLIP vision model',
+  upscaler: 'an upscaler',
+  vae: 'an autoencoder',
+};
+
+/** Files of model formats below a folder, sorted. @throws AppError 'file/unreadable' */
+export async function networkFilesIn(folder: string): Promise<string[]> {
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new AppError('file/unreadable', `${folder}: is no folder that can be read; check the path.`);
+  const all = await readdir(folder, { recursive: true });
+  return all
+    .filter((path) => NETWORK_FILE.test(path))
+    .sort()
+    .map((path) => join(folder, path));
 }

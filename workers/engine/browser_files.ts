@@ -4,14 +4,20 @@ import { AppError } from '../../src/lib/base/errors';
 import type { OpenedFiles } from '../../src/lib/pipeline/engine_service';
 import type { TokenizerSet } from '../../src/lib/pipeline/loaded_model';
 import type { JobEvent, ModelSource } from '../../src/lib/rpc/engine';
-import { fetchAppText, fetchBuiltinIndex, openBuiltin } from '../../src/lib/storage/builtin_models';
+import { fetchAppBytes, fetchBuiltinIndex, openBuiltin } from '../../src/lib/storage/builtin_models';
 import { openDatabase } from '../../src/lib/storage/database';
 import { ModelStore } from '../../src/lib/storage/model_store';
-import { createClipTokenizer } from '../../src/lib/tokenizers/clip';
+import {
+  SHIPPED_VOCABULARIES,
+  shippedTokenizer,
+  vocabularyText,
+  type FoundTokenizers,
+  type TokenizerKind,
+} from '../../src/lib/tokenizers/vocabularies';
 
 export function createBrowserFiles(baseUrl: string) {
   const modelsUrl = new URL('models/', baseUrl).href;
-  let tokenizers: Promise<TokenizerSet> | undefined;
+  const tokenizers = new Map<TokenizerKind, Promise<FoundTokenizers>>();
 
   /** Undefined when the browser refuses storage: the app then works from memory. */
   async function openStore(onEvent: (event: JobEvent) => void): Promise<ModelStore | undefined> {
@@ -71,16 +77,25 @@ export function createBrowserFiles(baseUrl: string) {
     }
   }
 
+  /** A vocabulary is fetched when a model first needs it; offline it comes from the service worker's cache. */
+  function shipped(kind: TokenizerKind): Promise<FoundTokenizers> {
+    const known = tokenizers.get(kind);
+    if (known) return known;
+    const url = new URL(`tokenizers/${SHIPPED_VOCABULARIES[kind]}`, baseUrl).href;
+    const found = fetchAppBytes(url)
+      .then(vocabularyText)
+      .then((text) => shippedTokenizer(kind, text));
+    tokenizers.set(kind, found);
+    found.catch(() => tokenizers.delete(kind));
+    return found;
+  }
+
   return {
     open,
-    tokenizers: () =>
-      (tokenizers ??= fetchAppText(new URL('tokenizers/clip.txt', baseUrl).href).then(
-        (text) => ({ clip: createClipTokenizer(text) }),
-        (error: unknown) => {
-          tokenizers = undefined;
-          throw error;
-        },
-      )),
+    async tokenizers(kinds: readonly TokenizerKind[]): Promise<TokenizerSet> {
+      const found = await Promise.all(kinds.map(shipped));
+      return Object.assign({}, ...found) as TokenizerSet;
+    },
   };
 }
 

@@ -1,23 +1,17 @@
 /** The engine in Node behind its contract, with the files of the companion's folders as what it may open. */
 import { randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteSource } from '../../lib/base/byte_source';
 import { AppError } from '../../lib/base/errors';
 import { openTensorIndex } from '../../lib/formats/open_tensor_index';
-import { detectFile } from '../../lib/models/detect';
-import type { ModelPart } from '../../lib/models/part';
-import { readTextualInversion } from '../../lib/models/textual_inversion';
-import type { Embedding } from '../../lib/pipeline/embeddings';
+import type { TensorIndex } from '../../lib/formats/tensor_index';
 import { EngineService, type EngineHost, type OpenedFiles } from '../../lib/pipeline/engine_service';
-import type { TokenizerSet } from '../../lib/pipeline/loaded_model';
-import type { LoraFile } from '../../lib/pipeline/networks';
-import type { EngineContract, ModelSource, NetworkKind, NetworkSummary } from '../../lib/rpc/engine';
-import { createClipTokenizer } from '../../lib/tokenizers/clip';
+import { NetworkLibrary, type NetworkEntry } from '../../lib/pipeline/network_library';
+import type { EngineContract, ModelSource, NetworkKind } from '../../lib/rpc/engine';
 import { createNodeBackend, type NodeBackendId } from '../node_backend';
 import { openFileSource } from '../node_file_source';
 import { encodePicture } from '../node_codecs';
-import { builtinModels, readTokenizers, staticDir } from '../node_model';
+import { builtinModels, openVocabulary, shippedTokenizers, staticDir } from '../node_model';
 import { tensorHash } from '../node_networks';
 import { filesOf, findFile, type Catalogue, type CatalogueFile, type CatalogueGroup } from './catalogue';
 import { ModelFolders, type LocalFile } from './scan';
@@ -50,21 +44,25 @@ const NETWORK_GROUPS: readonly (readonly [CatalogueGroup, NetworkKind])[] = [
 export async function createCompanionEngine(options: NodeEngineOptions): Promise<CompanionEngine> {
   const library = new NodeLibrary(options.folders);
   await library.refresh();
-  let tokenizers: Promise<TokenizerSet> | undefined;
   const host: EngineHost = {
     createBackend: async () => {
       const backend = await createNodeBackend(options.backend, options.threads);
       return { backend, reason: options.backend === 'auto' ? 'the fastest runtime installed' : 'chosen at the start' };
     },
-    openFiles: (source) => library.open(source),
-    tokenizers: () => (tokenizers ??= loadTokenizers(options.tokenizers)),
+    openFiles: async (source) => {
+      const files = await library.open(source);
+      const own = await Promise.all(options.tokenizers.map((path) => openVocabulary(path)));
+      return { ...files, sources: [...files.sources, ...own] };
+    },
+    tokenizers: shippedTokenizers,
     encodePicture,
     randomSeed: () => randomInt(2 ** 32),
     isolated: false,
-    get jobParts() {
-      return library.jobParts;
-    },
-    networks: () => library.networks(),
+    library: new NetworkLibrary({
+      list: () => library.list(),
+      open: (id) => library.openNetwork(id),
+      adapterHash: (id) => library.adapterHash(id),
+    }),
   };
   const service = new EngineService(host);
   await service.start({ backend: 'auto', threads: options.threads, baseUrl: '' });
@@ -74,18 +72,10 @@ export async function createCompanionEngine(options: NodeEngineOptions): Promise
   });
 }
 
-async function loadTokenizers(paths: readonly string[]): Promise<TokenizerSet> {
-  const clip = createClipTokenizer(await readFile(join(staticDir, 'tokenizers/clip.txt'), 'utf8'));
-  return { clip, ...(await readTokenizers(paths)) };
-}
-
 /** Model folders and shipped models, opened by name. Handles stay open: the engine reads weights when it needs them. */
 class NodeLibrary {
   readonly #folders: ModelFolders;
   readonly #sources = new Map<string, Promise<ByteSource>>();
-  readonly #loras = new Map<string, Promise<LoraFile>>();
-  readonly #upscalers = new Map<string, Promise<ModelPart | undefined>>();
-  #embeddings: readonly Embedding[] = [];
 
   constructor(folders: readonly string[]) {
     this.#folders = new ModelFolders(folders);
@@ -93,15 +83,6 @@ class NodeLibrary {
 
   async refresh(): Promise<void> {
     await this.#folders.refresh();
-    this.#loras.clear();
-    this.#upscalers.clear();
-    // Read whole: a few kilobytes each, and any prompt may name any of them.
-    const embeddings: Embedding[] = [];
-    for (const file of this.#group('embedding')) {
-      const inversion = await readTextualInversion(await openTensorIndex(await this.#source(file.path)));
-      embeddings.push({ name: file.name, inversion, hash: (await this.#folders.sha256(file)).slice(0, 12) });
-    }
-    this.#embeddings = embeddings;
   }
 
   async catalogue(): Promise<Catalogue> {
@@ -123,33 +104,36 @@ class NodeLibrary {
     return { files: [...shipped, ...found], skipped: this.#folders.skipped };
   }
 
-  get jobParts(): NonNullable<EngineHost['jobParts']> {
-    return {
-      resolveLora: async (name) => {
-        const file = this.#find('lora', name);
-        return file && this.#once(this.#loras, file, () => this.#openLora(file));
-      },
-      embeddings: this.#embeddings,
-      loadUpscaler: async (name) => {
-        const file = this.#find('upscaler', name);
-        return file && this.#once(this.#upscalers, file, () => this.#openUpscaler(file));
-      },
-    };
-  }
-
-  async networks(): Promise<readonly Omit<NetworkSummary, 'fits'>[]> {
+  async list(): Promise<readonly NetworkEntry[]> {
     return NETWORK_GROUPS.flatMap(([group, kind]) =>
       this.#group(group).map((file) => ({
         id: file.id,
         name: file.name,
         kind,
+        contentId: file.sha256 ?? `${file.path}:${file.sizeBytes}`,
         ...(kind === 'control' ? { variant: file.kind } : {}),
         ...(file.family === undefined ? {} : { family: file.family }),
         triggerWords: [],
         sizeBytes: file.sizeBytes,
-        hash: file.sha256?.slice(0, kind === 'lora' || kind === 'embedding' ? 12 : 10) ?? '',
+        // An adapter's hash leaves the header out; it is computed when it is used.
+        hash: kind === 'lora' ? '' : (file.sha256?.slice(0, kind === 'embedding' ? 12 : 10) ?? ''),
       })),
     );
+  }
+
+  /** Header of a network. @throws AppError 'storage/not-found', 'file/…' */
+  async openNetwork(id: string): Promise<TensorIndex> {
+    return openTensorIndex(await this.#source(this.#network(id).path));
+  }
+
+  async adapterHash(id: string): Promise<string> {
+    return tensorHash(this.#network(id).path, await this.openNetwork(id));
+  }
+
+  #network(id: string): LocalFile {
+    const file = NETWORK_GROUPS.flatMap(([group]) => this.#group(group)).find((one) => one.id === id);
+    if (!file) throw notFound('network', id);
+    return file;
   }
 
   /** @throws AppError 'storage/not-found', 'file/…' */
@@ -182,17 +166,6 @@ class NodeLibrary {
     return { id: file.id, name: file.name, sha256: await this.#folders.sha256(file), sources };
   }
 
-  async #openLora(file: LocalFile): Promise<LoraFile> {
-    const index = await openTensorIndex(await this.#source(file.path));
-    const id = (await this.#folders.sha256(file)).slice(0, 16);
-    return { id, index, shortHash: await tensorHash(file.path, index) };
-  }
-
-  async #openUpscaler(file: LocalFile): Promise<ModelPart | undefined> {
-    const { parts } = detectFile(await openTensorIndex(await this.#source(file.path)));
-    return parts.find((part) => part.role === 'upscaler');
-  }
-
   #group(group: CatalogueGroup): readonly LocalFile[] {
     return filesOf({ files: this.#folders.files, skipped: [] }, group) as readonly LocalFile[];
   }
@@ -209,10 +182,6 @@ class NodeLibrary {
 
   #source(path: string): Promise<ByteSource> {
     return remember(this.#sources, path, () => openFileSource(path));
-  }
-
-  #once<T>(held: Map<string, Promise<T>>, { path }: LocalFile, make: () => Promise<T>): Promise<T> {
-    return remember(held, path, make);
   }
 }
 

@@ -30,7 +30,8 @@ function joinTiny(parts: readonly ModelPart[]): ModelPart | undefined {
   };
 }
 
-function fitsLatents(part: ModelPart, latent: LatentFormat): boolean {
+/** Whether an autoencoder makes latents of this format. */
+export function fitsLatents(part: ModelPart, latent: LatentFormat): boolean {
   if (part.architecture === 'tiny-vae') return tinyPacking(part.config as TinyVaeConfig, latent) !== undefined;
   const { batchNorm, latentChannels } = part.config as KlVaeConfig;
   return (batchNorm ? 4 : 1) * latentChannels === latent.channels;

@@ -18,7 +18,9 @@ export async function decodeLatent(
   assertFinite(latent, 'the latent');
   const [, , height = 0, width = 0] = latent.shape;
   const spec = { batch: 1, height, width, circular: options.tiling };
-  const program = await model.program('decoder', JSON.stringify(spec), () => buildVaeDecoder(model.detected, spec));
+  const program = await model.program('decoder', JSON.stringify(spec) + model.vaeKey, () =>
+    buildVaeDecoder(model.detected, spec),
+  );
   const pixels = await runSingle(model, program, latent, options.signal);
   assertFinite(pixels, 'the picture');
   return tensorToPixels(pixels);
@@ -63,7 +65,9 @@ export async function encodePixels(
     );
   }
   const spec = { batch: 1, height: heightPx / stride, width: widthPx / stride, circular: options.tiling };
-  const program = await model.program('encoder', JSON.stringify(spec), () => buildVaeEncoder(model.detected, spec));
+  const program = await model.program('encoder', JSON.stringify(spec) + model.vaeKey, () =>
+    buildVaeEncoder(model.detected, spec),
+  );
   return runSingle(model, program, pixels, options.signal);
 }
 

@@ -173,6 +173,7 @@ async function encodeSequence(
   const known = model.encoding(key.join('|'));
   if (known) return known;
 
+  assertKnown(model, slot, chunk);
   const tokens = chunk.tokens.length;
   const injections = slot.tokenizer === 'clip' && chunk.embeddings.length > 0;
   const spec = { batch: 1, tokens, clipSkip, injections, mask: slot.masked === true };
@@ -221,6 +222,18 @@ async function encodeSequence(
   } finally {
     for (const tensor of Object.values(inputs)) tensor.dispose();
   }
+}
+
+/** Ids beyond an encoder's table would read whatever lies behind it. */
+function assertKnown({ detected, name }: LoadedModel, slot: TextEncoderSlot, { tokens }: PromptChunk): void {
+  const config = detected.textEncoders.get(slot.id)?.config as { readonly vocabulary?: number } | undefined;
+  const largest = tokens.reduce((a, b) => Math.max(a, b), 0);
+  if (config?.vocabulary === undefined || largest < config.vocabulary) return;
+  throw new AppError(
+    'tokenizer/vocabulary',
+    `${name}: ${slot.label} knows ${config.vocabulary} tokens and the tokenizer gives number ${largest}; add the encoder's own tokenizer.json (CLIP: merges.txt) to the model.`,
+    { details: { encoder: slot.id, vocabulary: config.vocabulary, token: largest } },
+  );
 }
 
 /** Hidden states one after another; the pooled vector is the first chunk's, as in A1111. */

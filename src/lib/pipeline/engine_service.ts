@@ -10,7 +10,6 @@ import type { TensorIndex } from '../formats/tensor_index';
 import { assembleModel } from '../models/assemble';
 import { checkModel } from '../models/check_model';
 import { detectFile } from '../models/detect';
-import { chunkPrompt, tokenLimit } from '../prompt/chunks';
 import type {
   EngineContract,
   EngineOptions,
@@ -26,9 +25,13 @@ import type {
 } from '../rpc/engine';
 import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
 import { StepGate } from '../rpc/step_gate';
+import { isVocabularyFile } from '../tokenizers/vocabularies';
+import { countTokens } from './count_tokens';
 import type { GenerateHost } from './generate';
-import { LoadedModel, type TokenizerSet } from './loaded_model';
+import { LoadedModel } from './loaded_model';
 import { modelSummary } from './model_summary';
+import { modelTokenizers, type ShippedTokenizers } from './model_tokenizers';
+import type { NetworkLibrary } from './network_library';
 import { NetworkStacks } from './networks';
 import type { TextPainter } from './plot/text_painter';
 import { Residency } from './residency';
@@ -48,7 +51,8 @@ export interface OpenedFiles {
 export interface EngineHost {
   createBackend(options: EngineOptions): Promise<{ backend: Backend; reason: string }>;
   openFiles(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenedFiles>;
-  tokenizers(): Promise<TokenizerSet>;
+  /** Tokenizers that the app ships. */
+  readonly tokenizers: ShippedTokenizers;
   readonly encodePicture: EncodePicture;
   /** Draws the labels of sheets; absent: they have none. */
   readonly paintText?: TextPainter;
@@ -58,8 +62,8 @@ export interface EngineHost {
   readonly idleWeightsBytes?: number;
   /** Adapters, embeddings, upscalers and extensions that jobs may use. */
   readonly jobParts?: Pick<GenerateHost, 'resolveLora' | 'embeddings' | 'loadUpscaler' | 'extensions'>;
-  /** What may be used beside models. */
-  networks?(): Promise<readonly Omit<NetworkSummary, 'fits'>[]>;
+  /** Files beside models: adapters, embeddings, control networks, upscalers, autoencoders. */
+  readonly library?: NetworkLibrary;
 }
 
 /** Switching back to a model within this finds its weights still there. */
@@ -155,8 +159,9 @@ export class EngineService implements EngineContract {
       this.#open = [...this.#open.filter((one) => one !== known), known];
       return known;
     }
+    const vocabularies = files.sources.filter(({ name }) => isVocabularyFile(name));
     const indexes: TensorIndex[] = [];
-    for (const file of files.sources) indexes.push(await openTensorIndex(file));
+    for (const file of files.sources) if (!vocabularies.includes(file)) indexes.push(await openTensorIndex(file));
     const detected = assembleModel(indexes.map((index) => detectFile(index)));
     const missing = detected.missing.map((part) => part.label);
     if (missing.length > 0) {
@@ -170,7 +175,7 @@ export class EngineService implements EngineContract {
     const loaded = new LoadedModel({
       detected,
       backend,
-      tokenizers: await this.#host.tokenizers(),
+      tokenizers: await modelTokenizers(detected, { files: vocabularies, indexes }, this.#host.tokenizers),
       id: files.id,
       name: files.name,
       hash: files.sha256.slice(0, 10),
@@ -201,7 +206,17 @@ export class EngineService implements EngineContract {
       const model = this.#model;
       if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
       try {
+        const { library } = this.#host;
+        const { prompt, negativePrompt, hires } = request;
+        const texts = [
+          prompt,
+          negativePrompt,
+          hires?.prompt ?? '',
+          hires?.negativePrompt ?? '',
+          JSON.stringify(request.plot ?? ''),
+        ];
         const result = await runRequest(model.loaded, request, {
+          ...(library ? await library.partsFor(texts) : {}),
           ...this.#host.jobParts,
           networks: this.#networks,
           loadModel: async (id) => {
@@ -261,7 +276,7 @@ export class EngineService implements EngineContract {
 
   async networks(): Promise<readonly NetworkSummary[]> {
     const family = this.#model?.summary.family;
-    const all = (await this.#host.networks?.()) ?? [];
+    const all = (await this.#host.library?.summaries()) ?? [];
     return all.map((network) =>
       family === undefined || network.family === undefined ? network : { ...network, fits: network.family === family },
     );
@@ -272,9 +287,9 @@ export class EngineService implements EngineContract {
   }
 
   async countTokens(prompt: string): Promise<{ count: number; limit: number }> {
-    const { clip } = await this.#host.tokenizers();
-    const { tokenCount } = chunkPrompt(prompt, clip);
-    return { count: tokenCount, limit: tokenLimit(tokenCount) };
+    const model = this.#model?.loaded;
+    const tokenizers = model?.tokenizers ?? (await this.#host.tokenizers(['clip']));
+    return countTokens(prompt, model?.detected.family.encoders ?? [], tokenizers);
   }
 
   async dispose(): Promise<void> {

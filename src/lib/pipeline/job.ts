@@ -5,6 +5,7 @@ import type { HookRunner } from '../extensions/api';
 import type { GeneratedImage, JobStage, PixelImage } from '../rpc/engine';
 import { hiresSize } from '../sampling/img2img/hires_size';
 import type { ModelSampling } from '../sampling/model_sampling';
+import type { ModelPart } from '../models/part';
 import { preparePrompt, type PreparedPrompt } from '../prompt/plan';
 import { decodeLatent, encodeImage } from './autoencoder';
 import { correctColors } from './color_correction';
@@ -91,6 +92,7 @@ export class Job {
     const { request } = settings;
     stageEvent(parts, settings, 'encode', 0);
     const refiner = request.refiner && (await openRefiner(model, request.refiner.modelId, host.loadModel));
+    model.useVae(request.vaeId === undefined ? undefined : await openVae(request.vaeId, host.loadVae));
     const control = await openUnits(model, request.control ?? [], host.loadControl);
     await model.keepOnly('control ', ControlSet.components(control));
     const hires = settings.hires && (await planHires(model, settings, settings.hires, host));
@@ -422,6 +424,15 @@ interface BatchFacts {
 
 function stageEvent({ host }: JobParts, { request }: JobSettings, stage: JobStage, batch: number): void {
   host.onEvent({ kind: 'stage', stage, batch, batches: request.batchCount });
+}
+
+/** @throws AppError 'model/missing-part' when the host has no such autoencoder */
+async function openVae(id: string, load: GenerateHost['loadVae']): Promise<ModelPart> {
+  const part = await load?.(id);
+  if (part) return part;
+  throw new AppError('model/missing-part', `autoencoder "${id}": it is not here; add its file or choose another.`, {
+    details: { vaeId: id },
+  });
 }
 
 /** @throws AppError 'argument/invalid' for a size or an upscaler that does not exist */

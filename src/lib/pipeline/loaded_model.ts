@@ -5,6 +5,8 @@
 import type { Backend, CompileOptions, PlannedProgram, Program } from '../backends/backend';
 import { AppError } from '../base/errors';
 import { applyStack, type LoraStack } from '../models/lora/stack';
+import { AppError } from '../base/errors';
+import { fitsLatents } from '../models/assemble';
 import type { BuiltGraph, ModelPart } from '../models/part';
 import type { DetectedModel, EncoderOutput } from '../models/family';
 import type { ClipLikeTokenizer } from '../prompt/chunks';
@@ -23,7 +25,8 @@ export interface TokenizerSet {
 const MAX_CACHED_ENCODINGS = 64;
 
 export class LoadedModel {
-  readonly detected: DetectedModel;
+  readonly #detected: DetectedModel;
+  #vae: ModelPart | undefined;
   readonly backend: Backend;
   readonly tokenizers: TokenizerSet;
   readonly id: string;
@@ -44,13 +47,38 @@ export class LoadedModel {
     /** Shared by models of one backend; default one of its own without a limit. */
     residency?: Residency;
   }) {
-    this.detected = options.detected;
+    this.#detected = options.detected;
     this.backend = options.backend;
     this.tokenizers = options.tokenizers;
     this.id = options.id;
     this.name = options.name;
     this.hash = options.hash;
     this.residency = options.residency ?? new Residency(options.backend);
+  }
+
+  /** What the files make together, with the autoencoder in use. */
+  get detected(): DetectedModel {
+    return this.#vae ? { ...this.#detected, vae: this.#vae } : this.#detected;
+  }
+
+  /**
+   * Decodes and encodes with another autoencoder from now on; undefined: the model's own.
+   * @throws AppError 'model/unsupported' for one of other latents
+   */
+  useVae(vae: ModelPart | undefined): void {
+    if (vae && !fitsLatents(vae, this.#detected.latent)) {
+      throw new AppError(
+        'model/unsupported',
+        `${vae.file}: this autoencoder's latents are not those of ${this.#detected.family.label} (${this.#detected.latent.channels} channels); choose another one.`,
+        { details: { vae: vae.file, family: this.#detected.family.id } },
+      );
+    }
+    this.#vae = vae;
+  }
+
+  /** Tells programs of different autoencoders apart. */
+  get vaeKey(): string {
+    return this.#vae?.file ?? '';
   }
 
   /**

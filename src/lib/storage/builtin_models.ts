@@ -217,7 +217,7 @@ function networkError(url: string, what: string, cause?: unknown): AppError {
   });
 }
 
-/** Text of a file that ships with the app. @throws AppError 'network/failed' */
-export async function fetchAppText(url: string): Promise<string> {
-  return (await fetchOk(url)).text();
+/** Bytes of a file that ships with the app. @throws AppError 'network/failed' */
+export async function fetchAppBytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await fetchOk(url)).arrayBuffer());
 }

@@ -1,0 +1,66 @@
+/** Adapters, embeddings, control networks, upscalers and autoencoders in this browser's model store. */
+import { AppError } from '../../src/lib/base/errors';
+import { openTensorIndex } from '../../src/lib/formats/open_tensor_index';
+import type { TensorIndex } from '../../src/lib/formats/tensor_index';
+import { NETWORK_OF_KIND, type NetworkEntry, type NetworkStore } from '../../src/lib/pipeline/network_library';
+import { openDatabase, type ModelRecord } from '../../src/lib/storage/database';
+import { ModelStore } from '../../src/lib/storage/model_store';
+
+/** Digits of hashes as infotexts have them. */
+const ADAPTER_DIGITS = 12;
+const MODEL_DIGITS = 10;
+
+export function browserNetworks(): NetworkStore {
+  const store = async (): Promise<ModelStore> => new ModelStore(await openDatabase());
+  return {
+    async list(): Promise<NetworkEntry[]> {
+      try {
+        const records = await (await store()).list();
+        return records.flatMap((record) => entryOf(record) ?? []);
+      } catch (error) {
+        // A browser that refuses storage has no networks; the app works from memory.
+        if (error instanceof AppError && error.code.startsWith('storage/')) return [];
+        throw error;
+      }
+    },
+    async open(id: string): Promise<TensorIndex> {
+      const models = await store();
+      const record = await models.get(id);
+      const file = record?.files[0];
+      if (!record || !file) {
+        throw new AppError('storage/not-found', `${id}: it is not in this browser's store; add its file again.`);
+      }
+      await models.update(id, { usedAt: Date.now() });
+      return openTensorIndex(await models.open(record, file));
+    },
+  };
+}
+
+/** Undefined for models and for files that are no networks. */
+function entryOf({ id, name, family, files, sizeBytes, metadata }: ModelRecord): NetworkEntry | undefined {
+  const fact = (key: string): string | undefined => {
+    const value = metadata?.[key];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const variant = fact('kind') ?? '';
+  const kind = NETWORK_OF_KIND[variant];
+  if (kind === undefined) return undefined;
+  const words = metadata?.['triggerWords'];
+  const alias = fact('alias');
+  const sha256 = files[0]?.sha256 ?? '';
+  const adapter = kind === 'lora' || kind === 'embedding';
+  // An adapter's hash leaves the header out, so that edited metadata keep it.
+  const hash = (kind === 'lora' ? fact('tensorHash') : undefined) ?? sha256;
+  return {
+    id,
+    name,
+    kind,
+    contentId: sha256 === '' ? id : sha256,
+    sizeBytes,
+    hash: hash.slice(0, adapter ? ADAPTER_DIGITS : MODEL_DIGITS),
+    triggerWords: Array.isArray(words) ? words.map(String) : [],
+    ...(kind === 'control' ? { variant } : {}),
+    ...(family === undefined ? {} : { family }),
+    ...(alias === undefined ? {} : { aliases: [alias] }),
+  };
+}
