@@ -5,7 +5,6 @@
 import type { Backend, CompileOptions, PlannedProgram, Program } from '../backends/backend';
 import { AppError } from '../base/errors';
 import { applyStack, type LoraStack } from '../models/lora/stack';
-import { AppError } from '../base/errors';
 import { fitsLatents } from '../models/assemble';
 import type { BuiltGraph, ModelPart } from '../models/part';
 import type { DetectedModel, EncoderOutput } from '../models/family';
