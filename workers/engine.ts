@@ -2,13 +2,9 @@
 import { expose } from 'comlink';
 import { createBrowserBackend } from './engine/browser_backend';
 import { createBrowserFiles } from './engine/browser_files';
-<<<<<<< HEAD
 import { encodePicture } from './engine/encode_picture';
 import { paintText } from './engine/paint_text';
-=======
 import { browserNetworks } from './engine/browser_networks';
-import { encodePng } from './engine/encode_png';
->>>>>>> f409f92 (pipeline: networks of a store open for jobs; own tokenizers; autoencoder by request)
 import { EngineService } from '../src/lib/pipeline/engine_service';
 import { NetworkLibrary } from '../src/lib/pipeline/network_library';
 import { installErrorTransfer } from '../src/lib/rpc/error_transfer';
@@ -24,13 +20,9 @@ expose(
     createBackend: createBrowserBackend,
     openFiles: files.open,
     tokenizers: files.tokenizers,
-<<<<<<< HEAD
     encodePicture,
     paintText,
-=======
     library: new NetworkLibrary(browserNetworks()),
-    encodePng,
->>>>>>> f409f92 (pipeline: networks of a store open for jobs; own tokenizers; autoencoder by request)
     randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     isolated: self.crossOriginIsolated,
   }),
