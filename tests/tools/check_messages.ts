@@ -99,7 +99,7 @@ interface MarkupNode {
 
 const SPOKEN_ATTRIBUTES = new Set(['title', 'placeholder', 'alt', 'aria-label', 'aria-description', 'label']);
 /** Names that stay as they are in every language. */
-const LITERAL_ALLOWED = new Set(['NV', 'CPU', 'px', 'Tab']);
+const LITERAL_ALLOWED = new Set(['NV', 'CPU', 'px', 'Tab', 'PSD']);
 
 /** Words between tags or in attributes that are read out. */
 function checkComponent(path: string): void {

@@ -130,6 +130,11 @@ export class CanvasEngine extends DocumentEditor {
     return this.options;
   }
 
+  /** Of the surface, CSS pixels. */
+  get screenSize(): Size {
+    return this.screen;
+  }
+
   get viewport(): Viewport {
     return this.view;
   }

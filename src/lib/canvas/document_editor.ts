@@ -118,6 +118,11 @@ export class DocumentEditor {
     return { width: this.document.shape.width, height: this.document.shape.height };
   }
 
+  /** The document itself, to go on with in another editor. */
+  get content(): CanvasDocument {
+    return this.document;
+  }
+
   get background(): Rgb | undefined {
     return this.document.shape.background;
   }

@@ -92,6 +92,13 @@ export class LiveState {
     this.#send({ type: 'pause', t: performance.now() });
   }
 
+  /** The studio is left: nobody draws, nothing waits for a pen. */
+  leave(): void {
+    this.stop();
+    clearTimeout(this.#release);
+    this.#engine.hold(false);
+  }
+
   /** The tab is hidden: nothing is computed for nobody. */
   setHidden(hidden: boolean): void {
     if (!this.on) return;

@@ -60,5 +60,10 @@ export async function encodePicture(image: OwnedImage, type: ExportType['type'])
 
 /** The picture among pasted or dropped things. */
 export function pictureIn(data: DataTransfer | null): File | undefined {
-  return [...(data?.files ?? [])].find(({ type }) => type.startsWith('image/'));
+  return [...(data?.files ?? [])].find((file) => file.type.startsWith('image/') || isPsd(file));
+}
+
+/** By its name: browsers give the type no name, or one of several. */
+export function isPsd({ name }: File): boolean {
+  return /\.psd$/i.test(name);
 }

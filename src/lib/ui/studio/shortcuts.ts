@@ -26,6 +26,10 @@ export type ShortcutId =
   | 'selectNone'
   | 'fit'
   | 'mirror'
+  | 'zoomIn'
+  | 'zoomOut'
+  | 'turnLeft'
+  | 'turnRight'
   | 'live'
   | 'generate'
   | 'help';
@@ -67,6 +71,10 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { id: 'selectNone', shown: ['Ctrl', 'D'], keys: ['d'], ctrl: true },
   { id: 'fit', shown: ['0'], keys: ['0'] },
   { id: 'mirror', shown: ['X'], keys: ['x'] },
+  { id: 'zoomIn', shown: ['+'], keys: ['+', '='] },
+  { id: 'zoomOut', shown: ['-'], keys: ['-'] },
+  { id: 'turnLeft', shown: ['Shift', 'R'], keys: ['r'], shift: true },
+  { id: 'turnRight', shown: ['R'], keys: ['r'], shift: false },
   { id: 'live', shown: ['L'], keys: ['l'] },
   { id: 'generate', shown: ['Ctrl', 'Enter'] },
   { id: 'help', shown: ['?'], keys: ['?'] },
