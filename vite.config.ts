@@ -1,11 +1,6 @@
 import { sveltekit } from '@sveltejs/kit/vite';
 import { defaultClientConditions, defineConfig, type Plugin } from 'vite';
-
-/** Cross-origin isolation: SharedArrayBuffer (WASM threads) and precise timers need both headers. */
-export const isolationHeaders = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-};
+import isolationHeaders from './src/lib/base/isolation_headers.json' with { type: 'json' };
 
 const workerFiles = new Set<string>();
 

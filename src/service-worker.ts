@@ -7,6 +7,8 @@
  * updates without breaking what runs: a new version waits until the page says so, and the previous version's files
  * stay cached beside it. Model weights are not its business: they live in IndexedDB.
  */
+import isolationHeaders from './lib/base/isolation_headers.json';
+import { SHARED_CACHE, SHARED_PATH, sharedEntries } from './lib/base/shared_files';
 import { base, build, files, prerendered, version } from '$service-worker';
 
 const worker = globalThis as unknown as ServiceWorkerGlobalScope;
@@ -50,13 +52,42 @@ worker.addEventListener('message', (event) => {
   if (event.data === 'apply-update') void worker.skipWaiting();
 });
 
+worker.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  event.waitUntil(
+    worker.clients
+      .matchAll({ type: 'window' })
+      .then(([open]) => (open ? open.focus() : worker.clients.openWindow(`${base}/`))),
+  );
+});
+
 worker.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
   const ranged = request.headers.has('range');
+  if (request.method === 'POST' && url.pathname === `${base}/${SHARED_PATH}`) {
+    event.respondWith(receive(request));
+    return;
+  }
   if (request.method !== 'GET' || url.origin !== worker.location.origin || ranged || isWeights(url.pathname)) return;
   event.respondWith(answer(request, url));
 });
+
+/**
+ * What another app shares: kept in a cache of its own until the page takes it, which works without a network. A host
+ * never sees it.
+ */
+async function receive(request: Request): Promise<Response> {
+  const home = `${base}/?${SHARED_PATH}`;
+  try {
+    const form = await request.formData();
+    const cache = await caches.open(SHARED_CACHE);
+    for (const [path, body, headers] of sharedEntries(form)) await cache.put(path, new Response(body, { headers }));
+  } catch {
+    // A full disk: the app opens without what was shared, and its own storage says that it is full.
+  }
+  return Response.redirect(home, 303);
+}
 
 async function answer(request: Request, url: URL): Promise<Response> {
   const path = request.mode === 'navigate' ? undefined : url.pathname;
@@ -86,9 +117,7 @@ async function answer(request: Request, url: URL): Promise<Response> {
 function isolated(response: Response): Response {
   if (response.type === 'opaque' || response.headers.has('Cross-Origin-Embedder-Policy')) return response;
   const headers = new Headers(response.headers);
-  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
-  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
-  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+  for (const [name, value] of Object.entries(isolationHeaders)) headers.set(name, value);
   const { status, statusText } = response;
   const empty = status === 204 || status === 304;
   return new Response(empty ? undefined : response.body, { status, statusText, headers });

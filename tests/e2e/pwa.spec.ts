@@ -1,11 +1,16 @@
-import { existsSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildDir, expect, test } from './app';
+import type { Page } from '@playwright/test';
+import isolationHeaders from '../../src/lib/base/isolation_headers.json' with { type: 'json' };
+import { serveApp } from '../tools/serve.mjs';
+import { AppPage, buildDir, expect, test } from './app';
 
 interface Manifest {
   readonly icons: readonly { readonly src: string; readonly purpose: string }[];
   readonly screenshots: readonly { readonly src: string; readonly form_factor: string }[];
   readonly shortcuts: readonly { readonly url: string }[];
+  readonly share_target: { readonly action: string; readonly method: string };
   readonly file_handlers: readonly { readonly action: string; readonly accept: Readonly<Record<string, string[]>> }[];
 }
 
@@ -19,6 +24,7 @@ test('the manifest names files and pages that exist', async ({ page, appUrl }) =
     await page.goto(new URL(url, appUrl).href);
     await expect(page.getByRole('navigation').locator('[aria-current=page]')).toHaveCount(1);
   }
+  expect(manifest.share_target).toMatchObject({ action: './share', method: 'POST' });
   expect(manifest.file_handlers.flatMap(({ accept }) => Object.values(accept).flat())).toContain('.safetensors');
 });
 
@@ -32,4 +38,88 @@ test('every page opens without a network after the first visit', async ({ app, p
     await expect(page.locator('main h1')).toHaveCount(1);
   }
   await context.setOffline(false);
+});
+
+test('the header file for hosts holds the isolation headers', () => {
+  const text = readFileSync(join(buildDir, '_headers'), 'utf8');
+  for (const [name, value] of Object.entries(isolationHeaders)) expect(text).toContain(`${name}: ${value}`);
+});
+
+async function controlled(page: Page): Promise<void> {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
+}
+
+/** What the system does when another app shares with this one. */
+function share(page: Page, texts: Readonly<Record<string, string>>, png: Buffer | undefined): Promise<void> {
+  return page.evaluate(
+    ([fields, bytes]) => {
+      const form = Object.assign(document.createElement('form'), {
+        method: 'post',
+        enctype: 'multipart/form-data',
+        action: 'share',
+      });
+      for (const [name, value] of Object.entries(fields)) {
+        form.append(Object.assign(document.createElement('input'), { name, value }));
+      }
+      if (bytes) {
+        const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(bytes)], 'photo.png', { type: 'image/png' }));
+        form.append(
+          Object.assign(document.createElement('input'), { type: 'file', name: 'files', files: files.files }),
+        );
+      }
+      document.body.append(form);
+      form.submit();
+    },
+    [texts, png && [...png]] as const,
+  );
+}
+
+test('what another app shares arrives without a network: a text as the prompt, a photo to draw on', async ({
+  app,
+  page,
+  context,
+}) => {
+  await app.open();
+  await controlled(page);
+  const photo = await page.screenshot({ clip: { x: 0, y: 0, width: 64, height: 48 } });
+  await context.setOffline(true);
+  await share(page, { title: '', text: 'a red apple on a table' }, undefined);
+  await expect(app.prompt).toHaveValue('a red apple on a table');
+  await share(page, {}, photo);
+  await expect(page.locator('canvas.surface')).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'photo.png' })).toBeVisible();
+  await context.setOffline(false);
+});
+
+test('a new version waits for the running job, then for the user', async ({ page }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sketchforge-update-'));
+  cpSync(buildDir, folder, { recursive: true });
+  const server = await serveApp({ folder, port: 4520 });
+  try {
+    const app = new AppPage(page, server.url);
+    await app.open();
+    await controlled(page);
+    await app.prompt.fill('a house');
+    await page.locator('#steps').fill('50');
+    await page.locator('#steps').press('Tab');
+    await app.generateButton.click();
+    await expect(page.getByText(/Step \d+ of 50/)).toBeVisible();
+    appendFileSync(join(folder, 'service-worker.js'), '\n// the next version\n');
+    await page.evaluate(async () => void (await (await navigator.serviceWorker.getRegistration())?.update()));
+    const offer = page.getByRole('button', { name: 'Reload now' });
+    await expect(offer).toBeVisible();
+    await expect(offer).toBeDisabled();
+    await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await expect(offer).toBeEnabled();
+    await Promise.all([page.waitForEvent('load'), offer.click()]);
+    await app.ready();
+    await expect(offer).toHaveCount(0);
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -1,5 +1,5 @@
 /** A small static server with the headers that the app needs: what `npm start` and the browser tests use. */
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
 
@@ -21,11 +21,9 @@ const TYPES = {
 };
 
 /** COOP and COEP give SharedArrayBuffer (WASM threads) and precise timers. */
-export const ISOLATION_HEADERS = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-};
+export const ISOLATION_HEADERS = JSON.parse(
+  readFileSync(new URL('../../src/lib/base/isolation_headers.json', import.meta.url), 'utf8'),
+);
 
 function answer(folder, isolated, request, response) {
   const headers = { ...(isolated ? ISOLATION_HEADERS : {}), 'X-Content-Type-Options': 'nosniff' };

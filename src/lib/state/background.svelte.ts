@@ -36,10 +36,18 @@ export class Background {
     if (document.visibilityState === 'visible') return;
     void this.badge(1);
     if (this.permission !== 'granted') return;
+    void this.#notify(title, { body, tag: 'sketchforge-done', icon: 'icon-192.png' });
+  }
+
+  /** By the service worker, which is the only way on Android; by the page where none is in charge. */
+  async #notify(title: string, options: NotificationOptions): Promise<void> {
+    const { serviceWorker } = navigator as { serviceWorker?: ServiceWorkerContainer };
+    const registration = await serviceWorker?.getRegistration().catch(() => undefined);
     try {
-      new Notification(title, { body, tag: 'sketchforge-done', icon: 'icon-192.png' });
+      if (registration?.active) await registration.showNotification(title, options);
+      else new Notification(title, options);
     } catch {
-      // Android allows notifications from the service worker only; the badge remains.
+      // Refused by the system: the badge remains.
     }
   }
 

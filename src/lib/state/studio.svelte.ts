@@ -62,9 +62,10 @@ export class StudioState extends StudioDocuments {
     void this.settings.set('studio.mode', mode).catch(() => undefined);
   }
 
-  /** Goes on in the mode of the last visit. */
+  /** Goes on in the mode of the last visit, or in the one that the address asks for (a shortcut of the app's icon). */
   async restoreMode(): Promise<void> {
-    if ((await this.settings.get('studio.mode')) === 'sketch') this.mode = 'sketch';
+    if (new URLSearchParams(location.search).get('mode') === 'sketch') this.mode = 'sketch';
+    else if ((await this.settings.get('studio.mode')) === 'sketch') this.mode = 'sketch';
   }
 
   /** A fresh engine for another document; the view, history and tools follow. */
