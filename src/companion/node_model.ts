@@ -2,13 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import type { Backend } from '../lib/backends/backend';
+import type { ByteSource } from '../lib/base/byte_source';
 import { AppError } from '../lib/base/errors';
-import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import { assembleModel } from '../lib/models/assemble';
 import { checkModel } from '../lib/models/check_model';
-import { detectFile, type DetectedFile } from '../lib/models/detect';
+import { openModelFiles } from '../lib/models/open_model_files';
 import { LoadedModel, type TokenizerSet } from '../lib/pipeline/loaded_model';
 import { modelTokenizers } from '../lib/pipeline/model_tokenizers';
 import {
@@ -19,6 +18,7 @@ import {
   type TokenizerKind,
 } from '../lib/tokenizers/vocabularies';
 import { openFileSource } from './node_file_source';
+import { openModelPaths } from './node_model_files';
 
 /** Files shipped with the app. */
 export const staticDir = resolve(import.meta.dirname, '../../static');
@@ -55,10 +55,15 @@ export async function defaultModelFiles(): Promise<string[]> {
   return (model?.files ?? []).map((file) => join(staticDir, 'models', file.path));
 }
 
+const HASH_STEP_BYTES = 16 * 2 ** 20;
+
 /** First 10 digits of a file's SHA-256. */
-export async function shortHash(path: string): Promise<string> {
+async function shortHash(source: ByteSource | undefined): Promise<string> {
+  if (!source) return '';
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  for (let at = 0; at < source.sizeBytes; at += HASH_STEP_BYTES) {
+    hash.update(await source.read(at, Math.min(HASH_STEP_BYTES, source.sizeBytes - at)));
+  }
   return hash.digest('hex').slice(0, 10);
 }
 
@@ -73,15 +78,15 @@ export async function loadNodeModel(
 ): Promise<{ model: LoadedModel; close: () => Promise<void> }> {
   const first = paths[0];
   if (first === undefined) throw new AppError('model/unrecognised', 'model: no file was given; name one with --model.');
-  const sources = await Promise.all(paths.map((path) => openFileSource(path)));
+  const { sources, close: closeFiles } = await openModelPaths(paths);
   const vocabularies = await Promise.all((options.tokenizers ?? []).map((path) => openVocabulary(path)));
   const close = async () => {
-    await Promise.all([...sources, ...vocabularies].map((source) => source.close()));
+    await Promise.all([closeFiles(), ...vocabularies.map((source) => source.close())]);
   };
   try {
-    const files: DetectedFile[] = [];
-    for (const source of sources) files.push(detectFile(await openTensorIndex(source)));
-    const detected = assembleModel(files);
+    const opened = await openModelFiles(sources);
+    const files = opened.files.map((file) => file.detected);
+    const detected = assembleModel(files, opened.hints);
     const [missing] = detected.missing;
     if (missing) {
       throw new AppError(
@@ -94,7 +99,9 @@ export async function loadNodeModel(
     }
     checkModel(detected);
     const indexes = files.map(({ index }) => index);
-    const tokenizers = await modelTokenizers(detected, { files: vocabularies, indexes }, shippedTokenizers);
+    const own = opened.others.filter(({ name }) => isVocabularyFile(name));
+    const given = { files: [...vocabularies, ...own], indexes };
+    const tokenizers = await modelTokenizers(detected, given, shippedTokenizers);
     const name = files[0]?.file.replace(/\.[^.]+$/, '') ?? 'model';
     const model = new LoadedModel({
       detected,
@@ -102,7 +109,7 @@ export async function loadNodeModel(
       tokenizers,
       id: join(dirname(first), name),
       name,
-      hash: await shortHash(first),
+      hash: await shortHash(opened.files[0]?.sources[0]),
     });
     return { model, close };
   } catch (error) {

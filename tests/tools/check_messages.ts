@@ -15,13 +15,20 @@ const problems: string[] = [];
 type Message = string | PluralMessage;
 
 /** Names and formats that are the same in every language. */
-const SAME_EVERYWHERE = new Set(['app.name', 'generate.shortcut', 'models.kind.lora']);
+const SAME_EVERYWHERE = new Set([
+  'app.name',
+  'generate.shortcut',
+  'models.group.lora',
+  'models.group.one.lora',
+  'models.group.one.embedding',
+  'models.group.embedding',
+]);
 
 /** Words that a language spells as English does. */
 const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {
   de: ['Variation', 'Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler'],
   es: ['General', 'Radial', 'Control', 'Normal'],
-  fr: ['Variation', 'Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
+  fr: ['Licence', 'Page', 'Verdict', 'Variation', 'Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
   'pt-BR': ['Prompt', 'Radial', 'Normal'],
 };
 

@@ -1,5 +1,5 @@
 /** Where the engine's files come from in a browser: the model store, the app's own folder, the user's files. */
-import { blobSource, type ByteSource } from '../../src/lib/base/byte_source';
+import { blobSource } from '../../src/lib/base/byte_source';
 import { AppError } from '../../src/lib/base/errors';
 import type { OpenedFiles } from '../../src/lib/pipeline/engine_service';
 import type { TokenizerSet } from '../../src/lib/pipeline/loaded_model';
@@ -34,7 +34,7 @@ export function createBrowserFiles(baseUrl: string) {
     switch (source.kind) {
       case 'files': {
         const [first] = source.files;
-        const sources = source.files.map((file) => blobSource(file.name, file));
+        const sources = source.files.map((file) => blobSource(file.webkitRelativePath || file.name, file));
         return { id: `file:${first?.name ?? ''}`, name: baseName(first?.name ?? 'model'), sha256: '', sources };
       }
       case 'stored': {
@@ -46,8 +46,7 @@ export function createBrowserFiles(baseUrl: string) {
             `model ${source.id}: it is not in this browser's store; add its file again.`,
           );
         }
-        const sources: ByteSource[] = [];
-        for (const file of record.files) sources.push(await store.open(record, file));
+        const sources = await store.openAll(record);
         await store.update(record.id, { usedAt: Date.now() });
         return { id: record.id, name: record.name, sha256: record.files[0]?.sha256 ?? '', sources };
       }

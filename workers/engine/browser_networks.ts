@@ -38,19 +38,14 @@ export function browserNetworks(): NetworkStore {
 
 /** Undefined for models and for files that are no networks. */
 function entryOf({ id, name, family, files, sizeBytes, metadata }: ModelRecord): NetworkEntry | undefined {
-  const fact = (key: string): string | undefined => {
-    const value = metadata?.[key];
-    return typeof value === 'string' && value !== '' ? value : undefined;
-  };
-  const variant = fact('kind') ?? '';
+  const variant = metadata?.kind ?? '';
   const kind = NETWORK_OF_KIND[variant];
   if (kind === undefined) return undefined;
-  const words = metadata?.['triggerWords'];
-  const alias = fact('alias');
+  const alias = metadata?.alias;
   const sha256 = files[0]?.sha256 ?? '';
   const adapter = kind === 'lora' || kind === 'embedding';
   // An adapter's hash leaves the header out, so that edited metadata keep it.
-  const hash = (kind === 'lora' ? fact('tensorHash') : undefined) ?? sha256;
+  const hash = (kind === 'lora' ? files[0]?.tensorSha256 : undefined) ?? sha256;
   return {
     id,
     name,
@@ -58,7 +53,7 @@ function entryOf({ id, name, family, files, sizeBytes, metadata }: ModelRecord):
     contentId: sha256 === '' ? id : sha256,
     sizeBytes,
     hash: hash.slice(0, adapter ? ADAPTER_DIGITS : MODEL_DIGITS),
-    triggerWords: Array.isArray(words) ? words.map(String) : [],
+    triggerWords: metadata?.triggerWords ?? [],
     ...(kind === 'control' ? { variant } : {}),
     ...(family === undefined ? {} : { family }),
     ...(alias === undefined ? {} : { aliases: [alias] }),

@@ -1,27 +1,36 @@
 /** The model library behind its contract: the store, what headers tell, and copies that survive a closed tab. */
-import { blobSource, type ByteSource } from '../../src/lib/base/byte_source';
-import { AppError, toPlainError } from '../../src/lib/base/errors';
-import type { FileSet } from '../../src/lib/formats/file_set';
-import { openTensorIndex } from '../../src/lib/formats/open_tensor_index';
-import { assembleModel } from '../../src/lib/models/assemble';
-import { detectFile, type DetectedFile } from '../../src/lib/models/detect';
+import type { ByteSource } from '../../src/lib/base/byte_source';
+import { AppError } from '../../src/lib/base/errors';
+import { folderOf, nameOf } from '../../src/lib/base/file_path';
 import type {
-  FileReport,
+  AddRequest,
+  ConvertReport,
+  ConvertType,
+  FitDevice,
+  FitReport,
+  FitTarget,
+  ModelAnnotation,
   ModelEntry,
   ModelsContract,
+  PickedFile,
   SelectionReport,
+  SpeedSample,
   TransferProgress,
   UnfinishedImport,
 } from '../../src/lib/rpc/models';
-import { builtinRecordId, fetchBuiltinIndex } from '../../src/lib/storage/builtin_models';
-import { openDatabase, type Database, type ModelRecord } from '../../src/lib/storage/database';
-import {
-  probeRemoteFile,
-  readRemoteRange,
-  remoteImportFile,
-  type RemoteFile,
-} from '../../src/lib/storage/model_download';
-import { ModelStore, type ImportFile } from '../../src/lib/storage/model_store';
+import { builtinRecordId, fetchBuiltinIndex, type BuiltinModel } from '../../src/lib/storage/builtin_models';
+import type { Database, ModelRecord, StoredFile } from '../../src/lib/storage/database';
+import { fileInPlace } from '../../src/lib/storage/file_in_place';
+import { remoteImportFile, webAddresses, type RemoteFile } from '../../src/lib/storage/model_download';
+import type { ImportFile } from '../../src/lib/storage/model_import';
+import { modelOf, type ModelStore } from '../../src/lib/storage/model_store';
+import { sourceStream } from '../../src/lib/storage/source_stream';
+import { joinRecords } from './assembly';
+import { builtinEntry, entryOf } from './entries';
+import { probeAll, remoteSources } from './remote_files';
+import { pickedSources, readSelection, type Proposal, type Selection } from './selection';
+import { StoreConnection } from './store_connection';
+import { Tasks } from './tasks';
 
 export interface LibraryHost {
   readonly modelsUrl: string;
@@ -29,111 +38,142 @@ export interface LibraryHost {
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-const MODEL_FILE = /\.(safetensors|sft|gguf|ckpt|pt|pth|bin|onnx)$/i;
-const INDEX_FILE = /\.index\.json$/i;
+/** The last selection, waiting for `add`. */
+interface Chosen extends Selection {
+  readonly id: string;
+  readonly picked?: readonly PickedFile[];
+  readonly remotes?: readonly RemoteFile[];
+}
 
 export class ModelLibrary implements ModelsContract {
   readonly #host: LibraryHost;
-  readonly #tasks = new Map<string, AbortController>();
-  #database: Promise<Database> | undefined;
+  readonly #tasks = new Tasks();
+  readonly #connection: StoreConnection;
+  #chosen: Chosen | undefined;
+  #selections = 0;
 
   constructor(host: LibraryHost) {
     this.#host = host;
+    this.#connection = new StoreConnection(host.openDatabase);
   }
 
   async list(): Promise<ModelEntry[]> {
-    const [records, builtin] = await Promise.all([
-      this.#store().then((store) => store.list()),
-      fetchBuiltinIndex(this.#host.modelsUrl).catch(() => undefined),
-    ]);
-    const known = new Map(builtin?.models.map((model) => [builtinRecordId(model), model]));
-    const entries = records.map((record) => ({
-      ...entryOf(record),
+    const [records, known] = await Promise.all([(await this.#store()).list(), this.#builtin()]);
+    const entries = records.map((record) => {
+      const model = known.get(record.id);
       // The engine opens built-in models by their own name.
-      ...(known.has(record.id) ? { id: known.get(record.id)?.id ?? record.id, builtin: true } : {}),
-    }));
+      return model ? { ...entryOf(record), id: model.id, builtin: true } : entryOf(record);
+    });
     for (const [recordId, model] of known) {
-      if (records.some((record) => record.id === recordId)) continue;
-      const sizeBytes = model.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-      const hash = model.files[0]?.sha256.slice(0, 10) ?? '';
-      const { id, name, licence, files } = model;
-      entries.push({ id, name, licence, files, sizeBytes, hash, builtin: true, stored: false, addedAt: 0, usedAt: 0 });
+      if (!records.some((record) => record.id === recordId)) entries.push(builtinEntry(model));
     }
     return entries.sort((a, b) => Number(b.builtin) - Number(a.builtin) || b.usedAt - a.usedAt);
   }
 
   async unfinished(): Promise<UnfinishedImport[]> {
-    const imports = await (await this.#store()).unfinished();
-    return imports.map(({ id, name, path, url, shards, sizeBytes }) => ({
-      id,
-      name,
-      path,
-      sizeBytes,
-      doneBytes: shards.reduce((sum, shard) => sum + shard.sizeBytes, 0),
-      ...(url === undefined ? {} : { url }),
-    }));
+    const byModel = new Map<string, UnfinishedImport>();
+    for (const { id, name, urls, shards, totalBytes, paused = false } of await (await this.#store()).unfinished()) {
+      const model = modelOf(id);
+      const doneBytes = shards.reduce((sum, shard) => sum + shard.sizeBytes, byModel.get(model)?.doneBytes ?? 0);
+      byModel.set(model, { id: model, name, sizeBytes: totalBytes, doneBytes, paused, ...(urls ? { urls } : {}) });
+    }
+    return [...byModel.values()];
   }
 
-  async inspectFiles(files: readonly File[]): Promise<SelectionReport> {
-    const sources = files.map((file) => blobSource(file.name, file));
-    return inspect(sources);
+  async chooseFiles(picked: readonly PickedFile[]): Promise<SelectionReport> {
+    const sources = pickedSources(picked);
+    const dates = new Map(sources.map((source, i) => [source.name, picked[i]?.file.lastModified ?? 0]));
+    const identity = ({ name, sizeBytes }: ByteSource) => `${name}:${sizeBytes}:${dates.get(name) ?? ''}`;
+    const selection = await readSelection(sources, identity);
+    const canStayInPlace = picked.length > 0 && picked.every((file) => file.handle !== undefined);
+    return this.#choose({ ...selection, id: this.#nextSelection(), picked }, { canStayInPlace });
   }
 
-  async inspectUrl(url: string): Promise<SelectionReport> {
-    const remote = await probeRemoteFile(url, undefined, this.#host.fetch);
-    const report = await inspect([remoteSource(remote, this.#host.fetch)]);
-    return { ...report, resumable: remote.resumable };
+  async chooseUrls(text: string): Promise<SelectionReport> {
+    const remotes = await probeAll(webAddresses(text), this.#host.fetch);
+    const sources = remoteSources(remotes, this.#host.fetch);
+    const urls = new Map(sources.map((source, i) => [source.name, remotes[i]?.url ?? '']));
+    const selection = await readSelection(sources, ({ name }) => urls.get(name) ?? name);
+    const resumable = remotes.every((remote) => remote.resumable);
+    return this.#choose({ ...selection, id: this.#nextSelection(), remotes }, { canStayInPlace: false, resumable });
   }
 
-  async importFiles(id: string, name: string, files: readonly File[], onProgress: TransferProgress) {
-    const chosen = files.filter((file) => MODEL_FILE.test(file.name));
-    const report = await this.inspectFiles(files);
-    const parts = chosen.map((file): ImportFile => ({
-      path: file.name,
-      sizeBytes: file.size,
-      open: (offset) => Promise.resolve(file.slice(offset).stream()),
-    }));
-    return this.#import(id, parts, name, report, { origin: 'file' }, onProgress);
+  async add(request: AddRequest, onProgress: TransferProgress): Promise<ModelEntry> {
+    const { chosen, proposal } = this.#proposal(request);
+    const { id } = proposal.report;
+    return this.#tasks.run(id, async (signal) => {
+      const store = await this.#store();
+      const record = request.inPlace
+        ? await this.#addInPlace(chosen, proposal, signal, onProgress)
+        : await this.#copy(store, chosen, proposal, signal, onProgress);
+      return entryOf(await this.#complete(store, record, request.parts ?? []));
+    });
   }
 
-  async download(id: string, url: string, onProgress: TransferProgress) {
-    const remote = await probeRemoteFile(url, undefined, this.#host.fetch);
-    const report = remote.resumable
-      ? await inspect([remoteSource(remote, this.#host.fetch)])
-      : emptyReport(remote.name, remote.sizeBytes);
-    const file = remoteImportFile(remote, this.#host.fetch);
-    const source = { origin: remote.url, url: remote.url, ...(remote.etag ? { etag: remote.etag } : {}) };
-    return this.#import(id, [file], remote.name.replace(MODEL_FILE, ''), report, source, onProgress);
+  async resume(id: string, onProgress: TransferProgress): Promise<ModelEntry> {
+    const waiting = (await this.unfinished()).find((one) => one.id === id);
+    if (!waiting?.urls) {
+      throw new AppError('storage/not-found', `import ${id}: it has no address to go on from; choose its file again.`);
+    }
+    await (await this.#store()).pauseImport(id, false);
+    const report = await this.chooseUrls(waiting.urls.join('\n'));
+    const model = report.models.find((one) => one.id === id);
+    if (!model) {
+      throw new AppError('network/changed', `${waiting.name}: its address leads to other files now; start it again.`);
+    }
+    return this.add({ selection: report.id, model: id }, onProgress);
+  }
+
+  async cancel(id: string, paused: boolean): Promise<void> {
+    this.#tasks.cancel(id);
+    if (paused) await (await this.#store()).pauseImport(id, true);
+  }
+
+  async discard(id: string): Promise<void> {
+    await this.#tasks.run(id, async () => (await this.#store()).discardImport(id));
+  }
+
+  async fit(target: FitTarget, device: FitDevice): Promise<FitReport> {
+    const [{ planModel }, database] = await Promise.all([import('./fit'), this.#connection.database()]);
+    return planModel(await this.#sourcesOf(target), device, database);
+  }
+
+  async noteSpeed(sample: SpeedSample): Promise<void> {
+    const [{ rememberSpeed }, database] = await Promise.all([import('./fit'), this.#connection.database()]);
+    await rememberSpeed(sample, await this.#sourcesOf({ stored: sample.model }), database);
   }
 
   async verify(id: string, onProgress: TransferProgress): Promise<{ damaged: readonly string[] }> {
     const store = await this.#store();
     const record = await this.#record(id);
-    return this.#task(`verify-${id}`, async (signal) => {
-      const damaged: string[] = [];
-      let done = 0;
-      for (const file of record.files) {
-        damaged.push(...(await store.verify({ ...record, files: [file] }, signal)));
-        onProgress((done += file.sizeBytes), record.sizeBytes);
-      }
-      return { damaged };
+    return this.#tasks.run(`verify-${id}`, async (signal) => {
+      // Opening files in place tells whether they are still the ones that were added.
+      for (const file of record.files) if (file.handle) await store.open(record, file);
+      return { damaged: await store.verify(record, signal, (done) => onProgress(done, record.sizeBytes)) };
     });
   }
 
-  async cancel(id: string): Promise<void> {
-    this.#tasks.get(id)?.abort(new AppError('job/cancelled', `task ${id} was stopped.`));
+  async assemble(name: string, ids: readonly string[]): Promise<ModelEntry> {
+    const store = await this.#store();
+    const records = await Promise.all(ids.map((id) => this.#record(id)));
+    const joined = await joinRecords(store, name, records);
+    await store.add(joined);
+    return entryOf(joined);
   }
 
-  async discard(importId: string): Promise<void> {
-    await (await this.#store()).discardImport(importId);
+  async convert(id: string, type: ConvertType, onProgress: TransferProgress): Promise<ConvertReport> {
+    const [{ convertModel }, store, record] = await Promise.all([import('./convert'), this.#store(), this.#record(id)]);
+    return this.#tasks.run(`convert-${id}`, async (signal) => {
+      const { record: made, ...report } = await convertModel(store, record, type, signal, onProgress);
+      return { ...report, entry: entryOf(made) };
+    });
   }
 
-  async rename(id: string, name: string): Promise<void> {
-    await (await this.#store()).update((await this.#record(id)).id, { name });
-  }
-
-  async annotate(id: string, change: { readonly notes?: string; readonly licence?: string }): Promise<void> {
-    await (await this.#store()).update((await this.#record(id)).id, change);
+  async annotate(id: string, { triggerWords, preview, ...change }: ModelAnnotation): Promise<void> {
+    const store = await this.#store();
+    const record = await this.#record(id);
+    const metadata = { ...record.metadata, ...(triggerWords ? { triggerWords } : {}), ...(preview ? { preview } : {}) };
+    await store.update(record.id, { ...change, metadata });
   }
 
   async delete(id: string): Promise<void> {
@@ -142,78 +182,129 @@ export class ModelLibrary implements ModelsContract {
 
   async exportFiles(id: string): Promise<{ path: string; blob: Blob }[]> {
     const record = await this.#record(id);
-    const database = await this.#open();
+    const store = await this.#store();
     const files = [];
-    for (const { path, shards } of record.files) {
-      const blobs: Blob[] = [];
-      for (const shard of shards) {
-        const row = await database.get('shards', shard.key);
-        if (!row) {
-          throw new AppError(
-            'storage/corrupt',
-            `model ${record.name}: part ${shard.key} is gone; add the model again.`,
-          );
-        }
-        blobs.push(row.bytes);
-      }
-      files.push({ path, blob: new Blob(blobs, { type: 'application/octet-stream' }) });
+    for (const file of record.files) {
+      const blobs = file.handle ? [await file.handle.getFile()] : await store.blobs(record, file);
+      files.push({ path: file.path, blob: new Blob(blobs, { type: 'application/octet-stream' }) });
     }
     return files;
   }
 
-  async #import(
-    id: string,
-    files: readonly ImportFile[],
-    name: string,
-    report: SelectionReport,
-    source: { readonly origin: string; readonly url?: string; readonly etag?: string },
+  async handles(id: string): Promise<readonly FileSystemFileHandle[]> {
+    return (await this.#record(id)).files.flatMap((file) => file.handle ?? []);
+  }
+
+  async #choose(
+    chosen: Chosen,
+    facts: Pick<SelectionReport, 'canStayInPlace' | 'resumable'>,
+  ): Promise<SelectionReport> {
+    this.#chosen = chosen;
+    const store = await this.#store().catch(() => undefined);
+    const known = new Set((await store?.list())?.map((record) => record.id));
+    const models = chosen.proposals.map(({ report }) => ({ ...report, known: known.has(report.id) }));
+    return { id: chosen.id, models, ignored: chosen.ignored, ...facts };
+  }
+
+  #nextSelection(): string {
+    return `selection-${++this.#selections}`;
+  }
+
+  #proposal({ selection, model }: Pick<AddRequest, 'selection' | 'model'>): { chosen: Chosen; proposal: Proposal } {
+    const chosen = this.#chosen?.id === selection ? this.#chosen : undefined;
+    const proposal = chosen?.proposals.find(({ report }) => report.id === model);
+    if (chosen && proposal) return { chosen, proposal };
+    throw new AppError('argument/invalid', `model ${model}: the selection is gone; choose the files again.`);
+  }
+
+  async #copy(
+    store: ModelStore,
+    chosen: Chosen,
+    proposal: Proposal,
+    signal: AbortSignal,
     onProgress: TransferProgress,
-  ): Promise<ModelEntry> {
-    if (files.length === 0) {
-      throw new AppError('file/unknown-format', `${name}: no file of a model format is among the chosen ones.`);
-    }
-    const store = await this.#store();
-    const { origin, ...rest } = source;
-    const licence = report.files.find((file) => file.licence)?.licence;
-    return this.#task(id, async (signal) => {
-      const record = await store.import(files, {
-        id,
-        name,
-        ...rest,
-        facts: {
-          origin,
-          ...(report.family ? { family: report.family } : {}),
-          ...(licence ? { licence } : {}),
-          metadata: {
-            kind: report.files[0]?.kind ?? 'unknown',
-            weightTypes: [...new Set(report.files.flatMap((file) => file.weightTypes))],
-            ...(report.familyLabel ? { familyLabel: report.familyLabel } : {}),
-          },
-        },
-        signal,
-        onProgress,
-      });
-      return entryOf(record);
+  ): Promise<ModelRecord> {
+    const { id, name } = proposal.report;
+    const remotes = new Map(chosen.remotes?.map((remote) => [remote.name, remote]));
+    const root = commonFolder(proposal.sources);
+    const files = proposal.sources.map((source, i): ImportFile => {
+      const remote = remotes.get(source.name);
+      const path = source.name.slice(root.length);
+      const tensorStart = i === 0 && proposal.tensorStart !== undefined ? { tensorStart: proposal.tensorStart } : {};
+      if (remote) return { ...remoteImportFile(remote, this.#host.fetch), path, ...tensorStart };
+      return {
+        path,
+        sizeBytes: source.sizeBytes,
+        ...tensorStart,
+        open: (offset) => Promise.resolve(sourceStream(source, offset)),
+      };
+    });
+    const urls = chosen.remotes?.map((remote) => remote.url);
+    const origin = urls?.[0] ?? 'file';
+    return store.import(files, {
+      id,
+      name,
+      signal,
+      onProgress,
+      facts: factsOf(proposal, origin),
+      ...(urls ? { urls } : {}),
     });
   }
 
-  async #task<T>(id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (this.#tasks.has(id)) {
-      throw new AppError('argument/invalid', `model ${id}: another task works on it; wait until it ends.`);
+  async #addInPlace(
+    chosen: Chosen,
+    proposal: Proposal,
+    signal: AbortSignal,
+    onProgress: TransferProgress,
+  ): Promise<ModelRecord> {
+    const { id, name, sizeBytes } = proposal.report;
+    const byPath = new Map(pickedSources(chosen.picked ?? []).map((source, i) => [source.name, chosen.picked?.[i]]));
+    const files: StoredFile[] = [];
+    let done = 0;
+    for (const source of proposal.sources) {
+      const picked = byPath.get(source.name);
+      if (!picked?.handle)
+        throw new AppError('argument/invalid', `${source.name}: it cannot be used in place; copy it.`);
+      const before = done;
+      files.push(
+        await fileInPlace(source, picked.file, picked.handle, signal, (bytes) => onProgress(before + bytes, sizeBytes)),
+      );
+      done += source.sizeBytes;
     }
-    const abort = new AbortController();
-    this.#tasks.set(id, abort);
-    try {
-      // One writer over all tabs; a lock falls with its tab, so a crash blocks nobody.
-      const { locks } = navigator as { locks?: LockManager };
-      if (!locks) return await work(abort.signal);
-      return await locks.request(`model:${id}`, { ifAvailable: true }, (lock) => {
-        if (lock) return work(abort.signal);
-        throw new AppError('storage/blocked', `model ${id}: another tab works on it; wait until it ends.`);
-      });
-    } finally {
-      this.#tasks.delete(id);
+    const now = Date.now();
+    const record: ModelRecord = {
+      id,
+      name,
+      files,
+      sizeBytes,
+      addedAt: now,
+      usedAt: now,
+      ...factsOf(proposal, 'in place'),
+    };
+    await (await this.#store()).add(record);
+    return record;
+  }
+
+  /** The record with the files of stored parts, which stay models of their own. */
+  async #complete(store: ModelStore, record: ModelRecord, parts: readonly string[]): Promise<ModelRecord> {
+    if (parts.length === 0) return record;
+    const others = await Promise.all(parts.map((id) => this.#record(id)));
+    const joined = { ...(await joinRecords(store, record.name, [record, ...others])), id: record.id };
+    await store.add(joined);
+    return joined;
+  }
+
+  async #sourcesOf(target: FitTarget): Promise<ByteSource[]> {
+    const store = await this.#store();
+    if ('stored' in target) return store.openAll(await this.#record(target.stored));
+    const { proposal } = this.#proposal(target);
+    const parts: ByteSource[] = [];
+    for (const id of target.parts ?? []) {
+      for (const source of await store.openAll(await this.#record(id))) {
+        parts.push({ ...source, name: `${id}/${source.name}`, read: source.read.bind(source) });
+      }
     }
+    return [...proposal.sources, ...parts];
   }
 
   async #record(id: string): Promise<ModelRecord> {
@@ -224,118 +315,32 @@ export class ModelLibrary implements ModelsContract {
     throw new AppError('storage/not-found', `model ${id}: it is not in this browser's store.`);
   }
 
-  async #store(): Promise<ModelStore> {
-    return new ModelStore(await this.#open());
+  async #builtin(): Promise<Map<string, BuiltinModel>> {
+    const index = await fetchBuiltinIndex(this.#host.modelsUrl).catch(() => undefined);
+    return new Map(index?.models.map((model) => [builtinRecordId(model), model]));
   }
 
-  #open(): Promise<Database> {
-    this.#database ??= (this.#host.openDatabase ?? openDatabase)().then(
-      (database) => {
-        database.addEventListener('close', () => (this.#database = undefined));
-        return database;
-      },
-      (error: unknown) => {
-        this.#database = undefined;
-        throw error;
-      },
-    );
-    return this.#database;
+  #store(): Promise<ModelStore> {
+    return this.#connection.store();
   }
 }
 
-function entryOf(record: ModelRecord): ModelEntry {
-  const { id, name, sizeBytes, addedAt, usedAt, family, origin, licence, notes, metadata } = record;
-  const text = (key: string) => (typeof metadata?.[key] === 'string' ? metadata[key] : undefined);
-  const types = metadata?.['weightTypes'];
-  const [kind, familyLabel] = [text('kind'), text('familyLabel')];
+function factsOf({ facts, family, licence, notes, tags }: Proposal, origin: string) {
   return {
-    id,
-    name,
-    sizeBytes,
-    addedAt,
-    usedAt,
-    builtin: false,
-    stored: true,
-    hash: record.files[0]?.sha256.slice(0, 10) ?? '',
-    files: record.files.map(({ path, sizeBytes: size, sha256 }) => ({ path, sizeBytes: size, sha256 })),
-    ...(family === undefined ? {} : { family }),
-    ...(familyLabel === undefined ? {} : { familyLabel }),
-    ...(kind === undefined ? {} : { kind }),
-    ...(Array.isArray(types) ? { weightTypes: types.map(String) } : {}),
-    ...(origin === undefined ? {} : { origin }),
-    ...(licence === undefined ? {} : { licence }),
-    ...(notes === undefined ? {} : { notes }),
+    origin,
+    metadata: facts,
+    ...(family ? { family } : {}),
+    ...(licence ? { licence } : {}),
+    ...(notes ? { notes } : {}),
+    ...(tags ? { tags } : {}),
   };
 }
 
-function remoteSource(remote: RemoteFile, get: LibraryHost['fetch']): ByteSource {
-  return {
-    name: remote.name,
-    sizeBytes: remote.sizeBytes,
-    read: (offset, length, signal) =>
-      length === 0
-        ? Promise.resolve(new Uint8Array())
-        : readRemoteRange(remote, offset, Math.min(length, remote.sizeBytes - offset), signal, get),
-  };
-}
-
-function emptyReport(name: string, sizeBytes: number): SelectionReport {
-  return { name, sizeBytes, files: [], missing: [], ignored: [] };
-}
-
-/** What the files are, alone and together, from their headers. A file that cannot be read refuses the selection. */
-async function inspect(sources: readonly ByteSource[]): Promise<SelectionReport> {
-  const indexes = sources.filter((source) => INDEX_FILE.test(source.name));
-  const models = sources.filter((source) => MODEL_FILE.test(source.name));
-  const ignored = sources.filter((source) => !indexes.includes(source) && !models.includes(source));
-  const shards = (source: ByteSource) => indexes.length > 0 && /-\d{5}-of-\d{5}\./.test(source.name);
-  const mains = [...indexes, ...models.filter((source) => !shards(source))];
-  const detected: DetectedFile[] = [];
-  for (const main of mains) {
-    const files: FileSet = {
-      main,
-      openSibling: (name) => Promise.resolve(sources.find((source) => source.name === name)),
-    };
-    detected.push(detectFile(await openTensorIndex(files)));
-  }
-  const sizeBytes = models.reduce((sum, source) => sum + source.sizeBytes, 0);
-  const base = {
-    name: (models[0]?.name ?? sources[0]?.name ?? '').replace(MODEL_FILE, ''),
-    sizeBytes,
-    files: detected.map((file, i) => reportOf(file, mains[i]?.sizeBytes ?? 0)),
-    ignored: ignored.map((source) => source.name),
-  };
-  try {
-    const { family, missing } = assembleModel(detected);
-    return { ...base, family: family.id, familyLabel: family.label, missing: missing.map((part) => part.label) };
-  } catch (error) {
-    const { code, message } = toPlainError(error);
-    // Parts and adapters are welcome too; only what nobody understands is a problem.
-    const understood = detected.length > 0 && detected.every((file) => file.kind !== 'unknown' || isLora(file));
-    if (code === 'model/unrecognised' && understood) return { ...base, missing: [] };
-    return { ...base, missing: [], problem: message };
-  }
-}
-
-function reportOf(file: DetectedFile, sizeBytes: number): FileReport {
-  const types = new Set([...file.index.tensors.values()].map((tensor) => tensor.type));
-  const licence = file.index.metadata.get('modelspec.license') ?? file.index.metadata.get('general.license');
-  const { title } = file.declared;
-  return {
-    name: file.file,
-    sizeBytes,
-    kind: file.kind === 'unknown' && isLora(file) ? 'lora' : file.kind,
-    weightTypes: [...types],
-    tensors: file.index.tensors.size,
-    parts: file.parts.map((part) => part.role),
-    ...(file.family ? { family: file.family } : {}),
-    ...(title ? { title } : {}),
-    ...(typeof licence === 'string' ? { licence } : {}),
-  };
-}
-
-/** Low-rank pairs by the names that trainers write. */
-function isLora(file: DetectedFile): boolean {
-  for (const name of file.index.tensors.keys()) if (/\.lora_(down|up|A|B)\b|\.hada_w|\.lokr_w/.test(name)) return true;
-  return false;
+/** The folder that all files lie in, with its `/`; a model keeps only the paths below it. */
+function commonFolder(sources: readonly ByteSource[]): string {
+  let folder = folderOf(sources[0]?.name ?? '');
+  while (folder !== '' && !sources.every(({ name }) => name.startsWith(`${folder}/`))) folder = folderOf(folder);
+  // The folder of a single text encoder says which one it is.
+  if (/^text_encoder(_\d)?$/.test(nameOf(folder))) folder = folderOf(folder);
+  return folder === '' ? '' : `${folder}/`;
 }

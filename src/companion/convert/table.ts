@@ -1,17 +1,9 @@
 /** The per-tensor table that a conversion prints. */
 
-export interface Row {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly from: string;
-  readonly to: string;
-  readonly bytes: number;
-  readonly nmse: number;
-  readonly maxAbs: number;
-}
+import type { ConvertedTensor } from '../../lib/formats/convert/conversion';
 
 /** Lines of the table: tensors in file order, then sums per written type. */
-export function tableLines(rows: readonly Row[]): string[] {
+export function tableLines(rows: readonly ConvertedTensor[]): string[] {
   const cells = rows.map((row) => [
     row.name,
     `[${row.shape.join(', ')}]`,
@@ -30,7 +22,7 @@ export function tableLines(rows: readonly Row[]): string[] {
   return [format(head), ...cells.map(format), '', ...sums(rows)];
 }
 
-function sums(rows: readonly Row[]): string[] {
+function sums(rows: readonly ConvertedTensor[]): string[] {
   const byType = new Map<string, { count: number; bytes: number; worst: number }>();
   for (const row of rows) {
     const sum = byType.get(row.to) ?? { count: 0, bytes: 0, worst: 0 };

@@ -17,6 +17,7 @@ export const ERROR_CODES = [
   'file/out-of-bounds',
   'file/unreadable',
   'file/unwritable',
+  'file/changed',
   'file/unknown-format',
   'file/truncated',
   // files: what is wrong inside (one code per class of damage or attack)
@@ -101,8 +102,10 @@ export const ERROR_CODES = [
   'storage/not-found',
   'storage/corrupt',
   'storage/hash-mismatch',
+  'storage/permission',
   // network
   'network/failed',
+  'network/changed',
   // the optional companion
   'companion/lost',
   'companion/refused',

@@ -93,3 +93,48 @@ function readTotalSize(where: string, index: JsonObject): bigint | undefined {
   if (size === undefined) throw fileError('file/bad-entry', where, 'total_size is no integer');
   return size;
 }
+
+const NUMBERED = /^(.*)-(\d{5})-of-(\d{5})(\.[^.]+)$/;
+
+/** The number of a shard and what it is one of, by the names that transformers and diffusers give; undefined for others. */
+export function shardPlace(
+  name: string,
+): { readonly set: string; readonly index: number; readonly count: number } | undefined {
+  const match = NUMBERED.exec(name);
+  if (!match) return undefined;
+  const [, stem = '', index, count, ending = ''] = match;
+  return { set: `${stem}-of-${count}${ending}`, index: Number(index), count: Number(count) };
+}
+
+/**
+ * Joins numbered shards whose index file is not there: their names say how many there are.
+ * @throws AppError 'file/missing-shard', 'file/duplicate-key', 'file/count-overflow'
+ */
+export function joinShards(shards: readonly { readonly name: string; readonly index: TensorIndex }[]): TensorIndex {
+  const [first] = shards;
+  const place = first && shardPlace(first.name);
+  if (!place) throw fileError('file/missing-shard', first?.name ?? 'shards', 'no numbered shard is there');
+  if (place.count > MAX_SHARDS) throw fileError('file/count-overflow', first.name, `one of ${place.count} shards`);
+  const found = new Set(shards.map(({ name }) => shardPlace(name)?.index));
+  const missing = Array.from({ length: place.count }, (_, i) => i + 1).filter((index) => !found.has(index));
+  if (missing.length > 0) {
+    throw fileError(
+      'file/missing-shard',
+      first.name,
+      `of ${place.count} parts, number ${missing.join(', ')} is not there`,
+      {
+        remedy: 'Choose all parts of the model together, best the whole folder.',
+        details: { missing },
+      },
+    );
+  }
+  const tensors = new Map<string, StoredTensor>();
+  for (const { name, index } of shards) {
+    for (const tensor of index.tensors.values()) {
+      if (tensors.has(tensor.name))
+        throw fileError('file/duplicate-key', name, `tensor ${quoted(tensor.name)} is there twice`);
+      tensors.set(tensor.name, tensor);
+    }
+  }
+  return { ...first.index, format: 'sharded', name: place.set, tensors };
+}

@@ -36,6 +36,7 @@ export interface ZipEntry {
 
 /**
  * Reads the directory of a zip archive and checks every entry against its local header.
+ * @param maxInflatedBytes largest deflated entry; the default is what `entrySource` holds in memory
  * @returns entries by name, folders left out
  * @throws AppError 'file/*': truncated-header, bad-zip, out-of-bounds, count-overflow, duplicate-key,
  *   path-traversal-name, zip-bomb, bad-utf8
@@ -43,6 +44,7 @@ export interface ZipEntry {
 export async function readZipDirectory(
   source: ByteSource,
   signal?: AbortSignal,
+  maxInflatedBytes = MAX_INFLATED_BYTES,
 ): Promise<ReadonlyMap<string, ZipEntry>> {
   const where = source.name;
   const end = await findEnd(source, signal);
@@ -70,7 +72,7 @@ export async function readZipDirectory(
     at = next;
     if (entries.has(raw.name))
       throw fileError('file/duplicate-key', where, `two zip entries named ${quoted(raw.name)}`);
-    const entry = await checkLocalHeader(source, raw, signal);
+    const entry = await checkLocalHeader(source, raw, maxInflatedBytes, signal);
     if (!raw.name.endsWith('/')) entries.set(raw.name, entry);
   }
   return entries;
@@ -220,6 +222,7 @@ function refuseEscapingName(where: string, name: string): void {
 async function checkLocalHeader(
   source: ByteSource,
   entry: DirectoryEntry,
+  maxInflatedBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<ZipEntry> {
   const where = `${source.name}:${entry.name}`;
@@ -241,16 +244,16 @@ async function checkLocalHeader(
     throw fileError('file/bad-zip', where, 'a stored entry has two sizes');
   }
   const { name, method, crc, packedBytes, sizeBytes } = entry;
-  if (method === 8) refuseBomb(where, packedBytes, sizeBytes);
+  if (method === 8) refuseBomb(where, packedBytes, sizeBytes, maxInflatedBytes);
   return { name, method, crc, packedBytes, sizeBytes, dataOffset };
 }
 
-function refuseBomb(where: string, packedBytes: number, sizeBytes: number): void {
+function refuseBomb(where: string, packedBytes: number, sizeBytes: number, maxInflatedBytes: number): void {
   if (sizeBytes > RATIO_FREE_BYTES && sizeBytes > packedBytes * MAX_RATIO) {
     throw fileError('file/zip-bomb', where, `${packedBytes} bytes inflate to ${sizeBytes}, more than ${MAX_RATIO}:1`);
   }
-  if (sizeBytes > MAX_INFLATED_BYTES) {
-    throw fileError('file/zip-bomb', where, `inflates to ${sizeBytes} bytes, at most ${MAX_INFLATED_BYTES} are held`);
+  if (sizeBytes > maxInflatedBytes) {
+    throw fileError('file/zip-bomb', where, `inflates to ${sizeBytes} bytes, at most ${maxInflatedBytes} are read`);
   }
 }
 

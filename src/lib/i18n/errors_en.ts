@@ -28,6 +28,7 @@ export const errorsEn: ErrorTexts = {
   'file/out-of-bounds': text('The file is damaged', GET_AGAIN),
   'file/unwritable': text('The file cannot be written', 'Choose another place, or make its folder first.'),
   'file/unreadable': text('The file cannot be read', 'Choose it again; it may have been moved, changed or deleted.'),
+  'file/changed': text('The file is another one now', 'Add the file again.'),
   'file/unknown-format': text('This is no model file', 'Choose a safetensors, GGUF, PyTorch or ONNX file.'),
   'file/truncated': text('The file is not complete', GET_AGAIN),
   'file/bad-alignment': text('The file is damaged', GET_AGAIN),
@@ -126,6 +127,8 @@ export const errorsEn: ErrorTexts = {
     'Delete it and add it again; the browser may have removed a part.',
   ),
   'storage/hash-mismatch': text('The copy is not what was promised', 'Get it again; the damaged copy was thrown away.'),
+  'storage/permission': text('The file may not be read', 'Allow the browser to read it, on the Models page.'),
+  'network/changed': text('The file on the server has changed', 'Start the download again.'),
   'network/failed': text(
     'The download failed',
     'Check the connection and the address, then try again; it goes on where it stopped.',

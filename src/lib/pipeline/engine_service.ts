@@ -5,11 +5,10 @@
 import type { Backend } from '../backends/backend';
 import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
-import { openTensorIndex } from '../formats/open_tensor_index';
 import type { TensorIndex } from '../formats/tensor_index';
 import { assembleModel } from '../models/assemble';
 import { checkModel } from '../models/check_model';
-import { detectFile } from '../models/detect';
+import { openModelFiles } from '../models/open_model_files';
 import type {
   EngineContract,
   EngineOptions,
@@ -159,10 +158,13 @@ export class EngineService implements EngineContract {
       this.#open = [...this.#open.filter((one) => one !== known), known];
       return known;
     }
-    const vocabularies = files.sources.filter(({ name }) => isVocabularyFile(name));
-    const indexes: TensorIndex[] = [];
-    for (const file of files.sources) if (!vocabularies.includes(file)) indexes.push(await openTensorIndex(file));
-    const detected = assembleModel(indexes.map((index) => detectFile(index)));
+    const { files: found, hints, others } = await openModelFiles(files.sources);
+    const vocabularies = others.filter(({ name }) => isVocabularyFile(name));
+    const indexes = found.map((file) => file.detected.index);
+    const detected = assembleModel(
+      found.map((file) => file.detected),
+      hints,
+    );
     const missing = detected.missing.map((part) => part.label);
     if (missing.length > 0) {
       throw new AppError(

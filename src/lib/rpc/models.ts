@@ -6,19 +6,40 @@ export interface ModelEntry {
   readonly builtin: boolean;
   /** False for a built-in model that has not been fetched yet. */
   readonly stored: boolean;
+  /** The files stay where the user has them. */
+  readonly inPlace: boolean;
   readonly sizeBytes: number;
   readonly addedAt: number;
   readonly usedAt: number;
-  /** First 10 digits of the main file's SHA-256. */
+  /** First 10 digits of the main file's SHA-256, as the web UIs show it; empty while nobody has read the file. */
   readonly hash: string;
   readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly sha256: string }[];
   readonly family?: string;
   readonly familyLabel?: string;
   readonly kind?: string;
   readonly weightTypes?: readonly string[];
+  /** What the files hold: roles and text encoder ids. */
+  readonly parts?: readonly { readonly role: string; readonly encoder?: string }[];
+  /** Labels of parts that must be added before it makes pictures. */
+  readonly missing?: readonly string[];
   readonly origin?: string;
   readonly licence?: string;
   readonly notes?: string;
+  readonly tags?: readonly string[];
+  readonly triggerWords?: readonly string[];
+  readonly description?: string;
+  readonly baseModel?: string;
+  readonly pageUrl?: string;
+  readonly preview?: Blob;
+}
+
+/** A file that the user chose or dropped. */
+export interface PickedFile {
+  /** Relative path with `/`, as the dropped folder has it. */
+  readonly path: string;
+  readonly file: File;
+  /** Where the browser gives one: the file can be used in place. */
+  readonly handle?: FileSystemFileHandle;
 }
 
 /** What a file's header tells, before anything is copied. */
@@ -31,52 +52,165 @@ export interface FileReport {
   readonly weightTypes: readonly string[];
   readonly tensors: number;
   readonly parts: readonly string[];
-  readonly title?: string;
+}
+
+/** A part that a model needs and its files lack. */
+export interface MissingPart {
+  readonly label: string;
+  readonly role: string;
+  readonly encoder?: string;
+}
+
+/** One model that could be added. */
+export interface ModelProposal {
+  /** Also the id of the model once it is added: the same files again go on where they stopped. */
+  readonly id: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly sizeBytes: number;
+  readonly files: readonly FileReport[];
+  readonly familyLabel?: string;
+  readonly family?: string;
+  readonly missing: readonly MissingPart[];
+  /** Why the files make no model, when they make none. */
+  readonly problem?: string;
   readonly licence?: string;
+  readonly baseModel?: string;
+  readonly triggerWords?: readonly string[];
+  /** It is in the store already. */
+  readonly known: boolean;
 }
 
 export interface SelectionReport {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly files: readonly FileReport[];
-  /** Of the model that the files make together; absent for single parts. */
-  readonly familyLabel?: string;
-  readonly family?: string;
-  readonly missing: readonly string[];
-  /** Why the files make no model, when they make none. */
-  readonly problem?: string;
-  /** Files that are no model files. */
+  /** Names the selection for `add` and `fit`; a later selection replaces it. */
+  readonly id: string;
+  readonly models: readonly ModelProposal[];
+  /** Files that are no model files and belong to none. */
   readonly ignored: readonly string[];
   /** For a download: whether it can go on after a break. */
   readonly resumable?: boolean;
+  /** Every file came with a handle: it can be used without a copy. */
+  readonly canStayInPlace: boolean;
+}
+
+export interface AddRequest {
+  readonly selection: string;
+  /** `ModelProposal.id`. */
+  readonly model: string;
+  /** Ids of stored models whose files complete it. */
+  readonly parts?: readonly string[];
+  /** Uses the files where they are, without a copy. */
+  readonly inPlace?: boolean;
+}
+
+/** What is planned for: a proposal of a selection, or a stored model. */
+export type FitTarget =
+  | { readonly selection: string; readonly model: string; readonly parts?: readonly string[] }
+  | { readonly stored: string };
+
+export interface FitDevice {
+  /** Memory that the engine may use; absent: estimated from what the browser tells of the device. */
+  readonly budgetBytes?: number;
+  /** The page computes with WebAssembly. */
+  readonly wasm: boolean;
+}
+
+export interface FitSize {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly verdict: 'fits' | 'fits with tiling and sequential loading' | 'companion' | 'no';
+  /** One sentence with the numbers that decide. */
+  readonly reason: string;
+  readonly peakBytes?: number;
+  readonly secondsPerPicture?: number;
+}
+
+export interface FitReport {
+  readonly sizes: readonly FitSize[];
+  readonly budgetBytes: number;
+  readonly maxBufferBytes: number;
+  /** Speed that jobs on this device reached; absent before the first one. */
+  readonly flopsPerSecond?: number;
+  readonly notes: readonly string[];
+}
+
+/** A finished job, as far as it tells the device's speed. */
+export interface SpeedSample {
+  readonly model: string;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly steps: number;
+  readonly pictures: number;
+  readonly guided: boolean;
+  readonly denoiseMs: number;
+}
+
+export const CONVERT_TYPES = ['q8_0', 'q4_0', 'q4_k', 'nf4', 'f16'] as const;
+export type ConvertType = (typeof CONVERT_TYPES)[number];
+
+export interface ConvertReport {
+  readonly entry: ModelEntry;
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+  /** Worst first. */
+  readonly worst: readonly {
+    readonly name: string;
+    readonly to: string;
+    readonly nmse: number;
+    readonly maxAbs: number;
+  }[];
 }
 
 export interface UnfinishedImport {
+  /** The model's id. */
   readonly id: string;
   readonly name: string;
-  readonly path: string;
-  readonly url?: string;
+  /** Addresses, for downloads. */
+  readonly urls?: readonly string[];
   readonly doneBytes: number;
   readonly sizeBytes: number;
+  /** The user stopped it. */
+  readonly paused: boolean;
 }
 
 export type TransferProgress = (doneBytes: number, totalBytes: number) => void;
 
-/** Every rejection is an AppError. */
+/** What the user may change of a stored model. */
+export interface ModelAnnotation {
+  readonly name?: string;
+  readonly notes?: string;
+  readonly licence?: string;
+  readonly tags?: readonly string[];
+  readonly triggerWords?: readonly string[];
+  readonly preview?: Blob;
+}
+
+/** Every rejection is an AppError. Ids of tasks, for `cancel`, are those of their models. */
 export interface ModelsContract {
   list(): Promise<ModelEntry[]>;
   unfinished(): Promise<UnfinishedImport[]>;
-  inspectFiles(files: readonly File[]): Promise<SelectionReport>;
-  inspectUrl(url: string): Promise<SelectionReport>;
-  /** Copies files into the store as one model; `id` also names the task for `cancel`. */
-  importFiles(id: string, name: string, files: readonly File[], onProgress: TransferProgress): Promise<ModelEntry>;
-  download(id: string, url: string, onProgress: TransferProgress): Promise<ModelEntry>;
+  chooseFiles(files: readonly PickedFile[]): Promise<SelectionReport>;
+  /** Addresses of the files of a model; an index of shards brings its shards along. */
+  chooseUrls(text: string): Promise<SelectionReport>;
+  /** Copies or downloads a proposal, or adds it in place. */
+  add(request: AddRequest, onProgress: TransferProgress): Promise<ModelEntry>;
+  /** Goes on with an unfinished download. */
+  resume(id: string, onProgress: TransferProgress): Promise<ModelEntry>;
+  /** Stops a task; `paused` keeps a download from going on by itself. */
+  cancel(id: string, paused: boolean): Promise<void>;
+  /** Frees what an unfinished import has stored. */
+  discard(id: string): Promise<void>;
+  fit(target: FitTarget, device: FitDevice): Promise<FitReport>;
+  noteSpeed(sample: SpeedSample): Promise<void>;
   verify(id: string, onProgress: TransferProgress): Promise<{ readonly damaged: readonly string[] }>;
-  cancel(id: string): Promise<void>;
-  discard(importId: string): Promise<void>;
-  rename(id: string, name: string): Promise<void>;
-  annotate(id: string, change: { readonly notes?: string; readonly licence?: string }): Promise<void>;
+  /** A new stored model of the files of several: one with a denoiser, others that complete it. */
+  assemble(name: string, ids: readonly string[]): Promise<ModelEntry>;
+  /** A smaller copy of a stored model. */
+  convert(id: string, type: ConvertType, onProgress: TransferProgress): Promise<ConvertReport>;
+  annotate(id: string, change: ModelAnnotation): Promise<void>;
   delete(id: string): Promise<void>;
   /** The stored files as Blobs that read from the store's own. */
   exportFiles(id: string): Promise<readonly { readonly path: string; readonly blob: Blob }[]>;
+  /** Handles of files in place, so that the page can ask for permission again. */
+  handles(id: string): Promise<readonly FileSystemFileHandle[]>;
 }

@@ -16,6 +16,7 @@ import { LiveState } from './live.svelte';
 import { ModelsState } from './models.svelte';
 import { NetworksState } from './networks.svelte';
 import { ParameterPanelState } from './parameter_panel.svelte';
+import { speedSample } from './speed_sample';
 import { DEFAULT_MODEL, Preferences } from './preferences.svelte';
 import { PromptHistory } from './prompt_history.svelte';
 import { QueueState } from './queue.svelte';
@@ -62,6 +63,8 @@ export class AppState {
     this.models = new ModelsState(createModelsWorker);
     this.networks = new NetworksState(this.engine);
     this.panel = new ParameterPanelState(settings);
+    this.models.device = () => ({ wasm: this.engine.status?.backend === 'onnx-wasm' });
+    this.models.speedSample = () => speedSample(this.generation.results, this.engine.model?.id);
     this.queue = new QueueState(this.engine, this.generation, new QueueStore(database));
     this.imports = new ImportPicture(this.engine, this.generation, {
       models: () => this.models.known(),

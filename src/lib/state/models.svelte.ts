@@ -2,27 +2,50 @@
 /* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 import { proxy, wrap, type Remote } from 'comlink';
 import { toPlainError, type PlainError } from '../base/errors';
-import type { ModelEntry, ModelsContract, SelectionReport, UnfinishedImport } from '../rpc/models';
+import type {
+  ConvertReport,
+  ConvertType,
+  FitDevice,
+  FitReport,
+  FitTarget,
+  ModelAnnotation,
+  ModelEntry,
+  ModelProposal,
+  ModelsContract,
+  PickedFile,
+  SelectionReport,
+  SpeedSample,
+  TransferProgress,
+  UnfinishedImport,
+} from '../rpc/models';
 import { installErrorTransfer } from '../rpc/error_transfer';
 import { requestPersistence, storageUsage, type StorageUsage } from '../storage/usage';
+import { pickInPlace } from './dropped_files';
 import type { WorkerFactory } from './engine.svelte';
+import type { ModelView } from './model_list';
 import type { KnownModel } from './settings_from_parameters';
+import { RateMeter, type TransferRate } from './transfer_rate';
 
 export interface ModelTask {
+  /** As `cancel` of the library knows it. */
   readonly id: string;
+  /** The model that it works on. */
+  readonly model: string;
   readonly name: string;
-  readonly kind: 'import' | 'download' | 'verify';
+  readonly kind: 'import' | 'download' | 'verify' | 'convert';
   readonly doneBytes: number;
   readonly totalBytes: number;
-  readonly url?: string;
+  readonly rate?: TransferRate;
 }
 
 /** What was chosen and read, waiting for "Add". */
 export interface Selection {
   readonly report: SelectionReport;
-  readonly files?: readonly File[];
-  readonly url?: string;
+  readonly download: boolean;
 }
+
+/** Other tabs show the same library. */
+const CHANNEL = 'sketchforge-models';
 
 export class ModelsState {
   entries: readonly ModelEntry[] = $state.raw([]);
@@ -32,10 +55,20 @@ export class ModelsState {
   reading = $state(false);
   usage: StorageUsage | undefined = $state.raw();
   error: PlainError | undefined = $state.raw();
+  view: ModelView = $state.raw({ search: '', sort: 'used', group: 'all' });
   /** Results of checks by model: damaged parts, empty when sound. */
   verified: Readonly<Record<string, readonly string[]>> = $state.raw({});
+  /** Plans by proposal or model. */
+  fits: Readonly<Record<string, FitReport | 'planning'>> = $state.raw({});
+  converted: Readonly<Record<string, ConvertReport>> = $state.raw({});
+  /** Where the engine computes and how much it may hold, for plans. */
+  device: () => FitDevice = () => ({ wasm: false });
+  /** A job of this visit that tells how fast the device is. */
+  speedSample: () => SpeedSample | undefined = () => undefined;
   readonly #createWorker: WorkerFactory;
   #remote: Remote<ModelsContract> | undefined;
+  #channel: BroadcastChannel | undefined;
+  #resumed = false;
 
   constructor(createWorker: WorkerFactory) {
     installErrorTransfer();
@@ -44,91 +77,178 @@ export class ModelsState {
 
   /** The worker starts with the first question. */
   get #library(): Remote<ModelsContract> {
-    this.#remote ??= wrap<ModelsContract>(this.#createWorker());
+    if (!this.#remote) {
+      this.#remote = wrap<ModelsContract>(this.#createWorker());
+      this.#channel = new BroadcastChannel(CHANNEL);
+      this.#channel.onmessage = () => void this.#read();
+    }
     return this.#remote;
   }
 
   async refresh(): Promise<void> {
+    await this.#read();
+    if (this.#resumed) return;
+    this.#resumed = true;
+    // A closed tab ends a download; the next visit goes on with what the user did not stop.
+    for (const item of this.unfinished) if (item.urls && !item.paused) void this.resume(item);
+  }
+
+  async #read(): Promise<void> {
     await this.#attempt(async () => {
       this.entries = await this.#library.list();
-      const running = new Set(this.tasks.map((task) => task.id));
+      const running = new Set(this.tasks.map((task) => task.model));
       const imports = await this.#library.unfinished();
-      this.unfinished = imports.filter((item) => !running.has(modelOf(item.id)));
+      this.unfinished = imports.filter((item) => !running.has(item.id));
       this.usage = await storageUsage();
     });
   }
 
   /** Models for matching a picture's parameters; empty when the list cannot be read. */
   async known(): Promise<readonly KnownModel[]> {
-    if (this.entries.length === 0) await this.refresh();
+    if (this.entries.length === 0) await this.#read();
     return this.entries;
   }
 
-  async choose(files: readonly File[]): Promise<void> {
+  async choose(files: readonly PickedFile[]): Promise<void> {
     if (files.length === 0) return;
-    await this.#read(async () => ({ report: await this.#library.inspectFiles(files), files }));
+    await this.#select(async () => ({ report: await this.#library.chooseFiles(files), download: false }));
   }
 
-  async chooseUrl(url: string): Promise<void> {
-    await this.#read(async () => ({ report: await this.#library.inspectUrl(url), url }));
+  /** Files that stay where they are. */
+  async chooseInPlace(): Promise<void> {
+    await this.#attempt(async () => this.choose(await pickInPlace()));
+  }
+
+  async chooseUrl(text: string): Promise<void> {
+    await this.#select(async () => ({ report: await this.#library.chooseUrls(text), download: true }));
   }
 
   dismissSelection(): void {
     this.selection = undefined;
   }
 
-  /** Copies or downloads what was chosen. The same files or address again go on where they stopped. */
-  async add(): Promise<void> {
+  /**
+   * Copies, downloads or takes over one model of the selection. The same files or address again go on where they
+   * stopped.
+   * @param parts ids of stored models that complete it
+   */
+  async add(proposal: ModelProposal, options: { parts?: readonly string[]; inPlace?: boolean } = {}): Promise<void> {
     const { selection } = this;
     if (!selection) return;
-    this.selection = undefined;
-    const { report, files, url } = selection;
-    if (url !== undefined) return this.download(url, report.name, report.sizeBytes);
-    if (!files) return;
-    const id = `file-${await digest(files.map((file) => `${file.name}:${file.size}:${file.lastModified}`).join('\n'))}`;
-    await this.#task(
-      { id, name: report.name, kind: 'import', doneBytes: 0, totalBytes: report.sizeBytes },
-      (progress) => this.#library.importFiles(id, report.name, files, progress),
+    const { report, download } = selection;
+    const models = report.models.filter((model) => model.id !== proposal.id);
+    this.selection = models.length > 0 ? { ...selection, report: { ...report, models } } : undefined;
+    const kind = download ? 'download' : 'import';
+    const task = {
+      id: proposal.id,
+      model: proposal.id,
+      name: proposal.name,
+      kind,
+      totalBytes: proposal.sizeBytes,
+    } as const;
+    await this.#task(task, (progress) =>
+      this.#library.add({ selection: report.id, model: proposal.id, ...options }, progress),
     );
   }
 
-  async download(url: string, name: string, sizeBytes: number): Promise<void> {
-    const id = `url-${await digest(url)}`;
-    await this.#task({ id, name, kind: 'download', url, doneBytes: 0, totalBytes: sizeBytes }, (progress) =>
-      this.#library.download(id, url, progress),
-    );
+  async resume(item: UnfinishedImport): Promise<void> {
+    const task = {
+      id: item.id,
+      model: item.id,
+      name: item.name,
+      kind: 'download',
+      totalBytes: item.sizeBytes,
+    } as const;
+    await this.#task(task, (progress) => this.#library.resume(item.id, progress));
   }
 
   async verify(entry: ModelEntry): Promise<void> {
-    const task = { id: entry.id, name: entry.name, kind: 'verify', doneBytes: 0, totalBytes: entry.sizeBytes } as const;
+    const { id, name, sizeBytes } = entry;
+    const task = { id: `verify-${id}`, model: id, name, kind: 'verify', totalBytes: sizeBytes } as const;
     await this.#task(task, async (progress) => {
-      const { damaged } = await this.#library.verify(entry.id, progress);
-      this.verified = { ...this.verified, [entry.id]: damaged };
+      const { damaged } = await this.#library.verify(id, progress);
+      this.verified = { ...this.verified, [id]: damaged };
     });
   }
 
-  async cancel(task: ModelTask): Promise<void> {
-    await this.#attempt(() => this.#library.cancel(task.kind === 'verify' ? `verify-${task.id}` : task.id));
+  async convert(entry: ModelEntry, type: ConvertType): Promise<void> {
+    const { id, name, sizeBytes } = entry;
+    const task = { id: `convert-${id}`, model: id, name, kind: 'convert', totalBytes: sizeBytes } as const;
+    await this.#task(task, async (progress) => {
+      const report = await this.#library.convert(id, type, progress);
+      this.converted = { ...this.converted, [id]: report };
+    });
+  }
+
+  /** Stops a task. A copy or download keeps what it has; `paused` ones go on only when asked. */
+  async stop(task: ModelTask): Promise<void> {
+    await this.#attempt(() => this.#library.cancel(task.id, task.kind === 'download'));
+  }
+
+  /** Stops a task and frees what it has stored. */
+  async giveUp(task: ModelTask): Promise<void> {
+    await this.stop(task);
+    const discard = task.kind === 'import' || task.kind === 'download';
+    // The task leaves the list when it has really stopped.
+    while (this.tasks.some((one) => one.id === task.id)) await new Promise((resolve) => setTimeout(resolve, 20));
+    if (discard) await this.#attempt(() => this.#library.discard(task.model));
+    await this.#changed();
   }
 
   async discard(item: UnfinishedImport): Promise<void> {
     await this.#attempt(() => this.#library.discard(item.id));
-    await this.refresh();
+    await this.#changed();
   }
 
-  async rename(entry: ModelEntry, name: string): Promise<void> {
-    if (name.trim() !== '') await this.#attempt(() => this.#library.rename(entry.id, name.trim()));
-    await this.refresh();
+  /** Plans memory and time of a proposal or a stored model on this device. */
+  async planFit(key: string, target: FitTarget): Promise<void> {
+    this.fits = { ...this.fits, [key]: 'planning' };
+    const { [key]: _planning, ...others } = this.fits;
+    try {
+      const sample = this.speedSample();
+      // Without an estimate of the time the plan is still a plan.
+      if (sample) await this.#library.noteSpeed(sample).catch(() => undefined);
+      this.fits = { ...this.fits, [key]: await this.#library.fit(target, this.device()) };
+    } catch (error) {
+      this.fits = others;
+      this.error = toPlainError(error);
+    }
   }
 
-  async annotate(entry: ModelEntry, notes: string): Promise<void> {
-    await this.#attempt(() => this.#library.annotate(entry.id, { notes }));
-    await this.refresh();
+  async assemble(name: string, entries: readonly ModelEntry[]): Promise<void> {
+    await this.#attempt(() =>
+      this.#library.assemble(
+        name,
+        entries.map((entry) => entry.id),
+      ),
+    );
+    await this.#changed();
+  }
+
+  async annotate(entry: ModelEntry, change: ModelAnnotation): Promise<void> {
+    if (change.name?.trim() === '') return;
+    await this.#attempt(() => this.#library.annotate(entry.id, change));
+    await this.#changed();
   }
 
   async delete(entry: ModelEntry): Promise<void> {
     await this.#attempt(() => this.#library.delete(entry.id));
-    await this.refresh();
+    await this.#changed();
+  }
+
+  /** Asks the browser to let files in place be read again; call it from a press. */
+  async allow(entry: Pick<ModelEntry, 'id'>): Promise<boolean> {
+    let allowed = true;
+    await this.#attempt(async () => {
+      for (const handle of await this.#library.handles(entry.id)) {
+        const { requestPermission } = handle as {
+          requestPermission?: (options: { mode: 'read' }) => Promise<PermissionState>;
+        };
+        if (requestPermission && (await requestPermission.call(handle, { mode: 'read' })) !== 'granted')
+          allowed = false;
+      }
+    });
+    return allowed;
   }
 
   async exportFiles(entry: ModelEntry): Promise<readonly { readonly path: string; readonly blob: Blob }[]> {
@@ -144,7 +264,7 @@ export class ModelsState {
     this.usage = await storageUsage();
   }
 
-  async #read(read: () => Promise<Selection>): Promise<void> {
+  async #select(read: () => Promise<Selection>): Promise<void> {
     this.reading = true;
     this.selection = undefined;
     await this.#attempt(async () => {
@@ -153,20 +273,35 @@ export class ModelsState {
     this.reading = false;
   }
 
-  async #task(task: ModelTask, work: (progress: (done: number, total: number) => void) => Promise<unknown>) {
+  async #task(
+    task: Omit<ModelTask, 'doneBytes'>,
+    work: (progress: TransferProgress) => Promise<unknown>,
+  ): Promise<void> {
     if (this.tasks.some((running) => running.id === task.id)) return;
-    this.tasks = [...this.tasks, task];
+    this.tasks = [...this.tasks, { ...task, doneBytes: 0 }];
+    this.unfinished = this.unfinished.filter((item) => item.id !== task.model);
+    const meter = new RateMeter();
     let shown = 0;
     const onProgress = proxy((doneBytes: number, totalBytes: number) => {
       // Chunks are small; the eye needs no more than ten changes a second.
       const now = performance.now();
       if (now - shown < 100 && doneBytes < totalBytes) return;
       shown = now;
-      this.tasks = this.tasks.map((one) => (one.id === task.id ? { ...one, doneBytes, totalBytes } : one));
+      const rate = meter.note(now, doneBytes, totalBytes);
+      const change = { doneBytes, totalBytes, ...(rate ? { rate } : {}) };
+      this.tasks = this.tasks.map((one) => (one.id === task.id ? { ...one, ...change } : one));
     });
     await this.#attempt(() => work(onProgress));
     this.tasks = this.tasks.filter((one) => one.id !== task.id);
-    await this.refresh();
+    await this.#changed();
+  }
+
+  async #changed(): Promise<void> {
+    const { error } = this;
+    this.#channel?.postMessage('changed');
+    await this.#read();
+    // What went wrong before the list was read again is what the user must see.
+    this.error ??= error;
   }
 
   async #attempt(work: () => Promise<unknown>): Promise<void> {
@@ -178,15 +313,4 @@ export class ModelsState {
       if (plain.code !== 'job/cancelled') this.error = plain;
     }
   }
-}
-
-/** An import's id is the model's and the number of the file. */
-function modelOf(importId: string): string {
-  return importId.slice(0, importId.lastIndexOf('/'));
-}
-
-/** 20 hex digits that stand for a text; not for security. */
-async function digest(text: string): Promise<string> {
-  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
-  return Array.from(bytes.subarray(0, 10), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

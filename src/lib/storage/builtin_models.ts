@@ -5,7 +5,8 @@
 import { blobSource, type ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
 import type { ModelRecord } from './database';
-import type { ImportFile, ModelStore } from './model_store';
+import type { ImportFile } from './model_import';
+import type { ModelStore } from './model_store';
 
 export interface BuiltinFile {
   readonly path: string;
@@ -67,7 +68,7 @@ export async function openBuiltin(
     try {
       const record =
         (await intact(model, store, options.signal)) ?? (await fetchInto(store, model, modelsUrl, options));
-      return { sources: await Promise.all(record.files.map((file) => store.open(record, file))), record };
+      return { sources: await store.openAll(record), record };
     } catch (error) {
       const storageFailed =
         error instanceof AppError && error.code.startsWith('storage/') && error.code !== 'storage/hash-mismatch';

@@ -28,14 +28,50 @@ export interface StoredFile {
   /** Relative path with `/`, as the user's folder had it. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Empty for a file in place whose bytes nobody has read yet. */
   readonly sha256: string;
+  /** Of the bytes behind the header, where that is another number people know (LoRA hashes). */
+  readonly tensorSha256?: string;
+  /** Empty for a file in place. Models made of the same parts name the same shards. */
   readonly shards: readonly StoredShard[];
+  /** A file that stays where the user has it; opened with the user's permission. */
+  readonly handle?: FileSystemFileHandle;
+  /** Of a file in place, when it was added: another date means another content. Milliseconds since 1970. */
+  readonly modifiedAt?: number;
+}
+
+/** A network or part of one, and the file that holds it. */
+export interface PartFacts {
+  readonly role: string;
+  readonly encoder?: string;
+  readonly architecture: string;
+  readonly file: string;
+}
+
+/** What headers and the notes beside a file tell; found once, when the model is added. */
+export interface ModelFacts {
+  /** `checkpoint`, `vae`, `lora`… as detection names files. */
+  readonly kind?: string;
+  readonly familyLabel?: string;
+  readonly weightTypes?: readonly string[];
+  readonly parts?: readonly PartFacts[];
+  /** Labels of parts that a model of this family needs and these files lack. */
+  readonly missing?: readonly string[];
+  readonly triggerWords?: readonly string[];
+  /** The name that its trainer gave it, which prompts may use. */
+  readonly alias?: string;
+  readonly description?: string;
+  /** What the author says the file was made for: `SD 1.5`, `SDXL 1.0`… */
+  readonly baseModel?: string;
+  readonly pageUrl?: string;
+  readonly preview?: Blob;
 }
 
 /** A catalogue row; written only when every shard is verified. */
 export interface ModelRecord {
   readonly id: string;
   readonly name: string;
+  /** The main file first: its hash is the model's. */
   readonly files: readonly StoredFile[];
   readonly sizeBytes: number;
   /** Milliseconds since 1970. */
@@ -46,22 +82,26 @@ export interface ModelRecord {
   readonly licence?: string;
   readonly notes?: string;
   readonly tags?: readonly string[];
-  /** Metadata found next to or inside the file: trigger words, preview, description. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly metadata?: ModelFacts;
 }
 
-/** An import under way; survives a reload, and is removed together with its shards when it is given up. */
+/** One file of an import under way; survives a reload, and is removed with its shards when the import is given up. */
 export interface ImportRecord {
+  /** `${modelId}/${fileIndex}` */
   readonly id: string;
   readonly name: string;
   readonly startedAt: number;
-  /** URL for downloads, so that they can go on; absent for files, which the user chooses again. */
-  readonly url?: string;
-  readonly etag?: string;
+  /** Addresses of the whole download, so that it can go on; absent for files, which the user chooses again. */
+  readonly urls?: readonly string[];
+  /** Tells whether the source is still the same: an entity tag, a date. */
+  readonly version?: string;
   readonly path: string;
   readonly sizeBytes: number;
-  readonly expectedSha256?: string;
+  /** Of all files of the import. */
+  readonly totalBytes: number;
   readonly shards: readonly StoredShard[];
+  /** The user stopped it: it does not go on by itself. */
+  readonly paused?: boolean;
 }
 
 /** What the gallery lists and searches; the pixels are in stores of their own, so that 10,000 rows load at once. */

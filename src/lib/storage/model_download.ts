@@ -1,159 +1,178 @@
 /**
- * A model file behind a URL: what the host says of it, and its bytes from any offset on. A download that stopped goes
- * on by Range with If-Range, so that a file that changed in between is never glued to the old one's beginning.
+ * A model file behind a URL: what the host says of it, and its bytes from any offset on, over several connections where
+ * the host sends parts. Every part is checked against what was asked, so that a file that changed in between, or a host
+ * that answers with other bytes, is never glued to what is there.
  */
+import { assertRange, type ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
-import type { ImportFile } from './model_store';
+import { cleanPath, nameOf } from '../base/file_path';
+import type { ImportFile } from './model_import';
+import { partsStream, type PartsOptions } from './parallel_parts';
+import { answerOf, brokenConnection, networkError, sameVersion, type Fetch } from './range_request';
 
 export interface RemoteFile {
   readonly url: string;
   readonly name: string;
   readonly sizeBytes: number;
   readonly etag?: string;
+  readonly lastModified?: string;
   /** SHA-256 where the host of large files tells it (its linked ETag). */
   readonly sha256?: string;
   readonly resumable: boolean;
 }
 
-type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 const defaultFetch: Fetch = (url, init) => fetch(url, init);
+
+/** Addresses of a text, one per line or between spaces. @throws AppError 'argument/invalid' */
+export function webAddresses(text: string): string[] {
+  const words = text.split(/\s+/).filter((word) => word !== '');
+  if (words.length === 0) throw notAnAddress(text);
+  return words.map((word) => {
+    const url = URL.canParse(word) ? new URL(word) : undefined;
+    if (!url || !['https:', 'http:'].includes(url.protocol)) throw notAnAddress(word);
+    // The page about a file, instead of the file: what people copy from the address bar.
+    if (url.hostname === 'huggingface.co')
+      url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
+    return url.href;
+  });
+}
+
+function notAnAddress(text: string): AppError {
+  return new AppError('argument/invalid', `download: needs a web address (https://…), got "${text.slice(0, 80)}".`, {
+    details: { url: text.slice(0, 200) },
+  });
+}
 
 /**
  * Asks for the first byte: tells size, name, tag and whether the host can resume, where HEAD is often forbidden.
- * @throws AppError 'argument/invalid' for no web address, 'network/failed'
+ * @throws AppError 'network/failed'
  */
-export async function probeRemoteFile(text: string, signal?: AbortSignal, get = defaultFetch): Promise<RemoteFile> {
-  const url = webAddress(text);
-  const response = await request(get, url, { Range: 'bytes=0-0' }, signal);
+export async function probeRemoteFile(url: string, signal?: AbortSignal, get = defaultFetch): Promise<RemoteFile> {
+  const response = await answerOf(get, url, { Range: 'bytes=0-0' }, signal);
   await response.body?.cancel().catch(() => undefined);
   const total = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
   const size = response.status === 206 ? Number(total) : Number(response.headers.get('Content-Length') ?? NaN);
-  if (!Number.isSafeInteger(size) || size <= 0) {
+  if (!Number.isSafeInteger(size) || size < 0) {
     throw networkError(url, 'the host does not tell the size of the file; download it and add it from disk');
   }
+  if (size === 0) throw networkError(url, 'the file is empty');
   const linked = /^"?([0-9a-f]{64})"?$/.exec(response.headers.get('X-Linked-Etag') ?? '')?.[1];
   const etag = response.headers.get('ETag');
+  const lastModified = response.headers.get('Last-Modified');
   return {
     url,
     name: fileName(url, response.headers.get('Content-Disposition')),
     sizeBytes: size,
     // A weak tag does not promise equal bytes.
     ...(etag && !etag.startsWith('W/') ? { etag } : {}),
+    ...(lastModified ? { lastModified } : {}),
     ...(linked ? { sha256: linked } : {}),
     resumable: response.status === 206,
   };
 }
 
-/** The remote file as `ModelStore.import` takes it. */
-export function remoteImportFile(file: RemoteFile, get = defaultFetch): ImportFile {
+/** What tells one content of an address from another. */
+export function versionOf({ url, etag, lastModified, sizeBytes }: RemoteFile): string {
+  return `${url} ${etag ?? lastModified ?? sizeBytes}`;
+}
+
+/** The remote file as the store takes it. */
+export function remoteImportFile(file: RemoteFile, get = defaultFetch, options: PartsOptions = {}): ImportFile {
   return {
     path: file.name,
     sizeBytes: file.sizeBytes,
+    version: versionOf(file),
     ...(file.sha256 ? { sha256: file.sha256 } : {}),
-    async open(offset, signal) {
-      const range: Record<string, string> = offset > 0 ? { Range: `bytes=${offset}-` } : {};
-      if (offset > 0 && file.etag) range['If-Range'] = file.etag;
-      const response = await request(get, file.url, range, signal);
-      if (!response.body) throw networkError(file.url, 'the answer has no body');
-      if (offset === 0) return checked(response.body, file.url, signal);
-      if (response.status === 206) {
-        const start = /^bytes (\d+)-/.exec(response.headers.get('Content-Range') ?? '')?.[1];
-        if (start !== undefined && Number(start) !== offset) {
-          throw networkError(file.url, `the host sent bytes from ${start} instead of ${offset}`);
-        }
-        return checked(response.body, file.url, signal);
-      }
-      // 200: the host ignores Range, or the file changed; the whole file's hash or size will tell which.
-      return checked(response.body.pipeThrough(skipBytes(offset)), file.url, signal);
-    },
+    open: (offset, signal) =>
+      file.resumable
+        ? Promise.resolve(partsStream(file, offset, get, signal, options))
+        : wholeStream(file, offset, get, signal),
   };
 }
 
-/** Bytes `offset … offset + length` for reading a header before the download; undefined when the host ignores Range. */
-export async function readRemoteRange(
+/** One answer from the first byte on, for hosts that send no parts; what is there already is read and dropped. */
+async function wholeStream(
   file: RemoteFile,
   offset: number,
-  length: number,
-  signal?: AbortSignal,
-  get = defaultFetch,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await request(get, file.url, { Range: `bytes=${offset}-${offset + length - 1}` }, signal);
-  if (response.status !== 206) {
-    await response.body?.cancel().catch(() => undefined);
-    throw networkError(file.url, 'the host cannot send parts of the file');
-  }
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.length !== length) throw networkError(file.url, `the host sent ${bytes.length} bytes instead of ${length}`);
-  return bytes;
-}
-
-function webAddress(text: string): string {
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
-  if (url && ['https:', 'http:'].includes(url.protocol)) return url.href;
-  throw new AppError('argument/invalid', `download: needs a web address (https://…), got "${text.slice(0, 80)}".`, {
-    details: { url: text.slice(0, 200) },
-  });
-}
-
-function fileName(url: string, disposition: string | null): string {
-  const given = /filename="?([^";]+)"?/i.exec(disposition ?? '')?.[1];
-  const last = decodeURIComponent(new URL(url).pathname.split('/').pop() ?? '');
-  return (given ?? last).replace(/[\\/]/g, '_') || 'model';
-}
-
-async function request(
   get: Fetch,
-  url: string,
-  headers: Record<string, string>,
   signal: AbortSignal | undefined,
-): Promise<Response> {
-  let response: Response;
-  try {
-    response = await get(url, { headers, credentials: 'omit', ...(signal ? { signal } : {}) });
-  } catch (cause) {
-    if (signal?.aborted) throw new AppError('job/cancelled', 'The download was stopped.', { cause });
-    throw networkError(url, 'the host does not answer, or does not allow other sites to read it (CORS)', cause);
-  }
-  if (!response.ok) throw networkError(url, `the host answered ${response.status}`);
-  return response;
-}
-
-/** A connection that breaks in the middle becomes our error; what arrived stays for the next attempt. */
-function checked(
-  body: ReadableStream<Uint8Array>,
-  url: string,
-  signal: AbortSignal | undefined,
-): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
+): Promise<ReadableStream<Uint8Array>> {
+  const response = await answerOf(get, file.url, {}, signal);
+  if (!response.body) throw networkError(file.url, 'the answer has no body');
+  sameVersion(file, response);
+  const reader = response.body.getReader();
+  let skip = offset;
   return new ReadableStream({
     async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      } catch (cause) {
-        if (signal?.aborted) throw new AppError('job/cancelled', 'The download was stopped.', { cause });
-        throw networkError(url, 'the connection broke', cause);
+      for (;;) {
+        const { done, value } = await reader.read().catch((cause: unknown) => {
+          throw brokenConnection(file.url, signal, cause);
+        });
+        if (done) return controller.close();
+        const skipped = Math.min(skip, value.byteLength);
+        skip -= skipped;
+        if (skipped === value.byteLength) continue;
+        return controller.enqueue(value.subarray(skipped));
       }
     },
     cancel: (reason) => reader.cancel(reason),
   });
 }
 
-function skipBytes(count: number): TransformStream<Uint8Array, Uint8Array> {
-  let left = count;
-  return new TransformStream({
-    transform(chunk, controller) {
-      const skipped = Math.min(left, chunk.byteLength);
-      left -= skipped;
-      if (skipped < chunk.byteLength) controller.enqueue(chunk.subarray(skipped));
+/** Headers are read at once in pieces of this size: many small reads are one request. */
+const HEADER_PIECE_BYTES = 256 * 1024;
+
+/**
+ * A remote file as a source, for reading headers before anything is downloaded.
+ * @throws AppError 'network/failed', 'network/changed' from its reads
+ */
+export function remoteSource(file: RemoteFile, get = defaultFetch): ByteSource {
+  let held: { readonly offset: number; readonly bytes: Uint8Array<ArrayBuffer> } | undefined;
+  const source: ByteSource = {
+    name: file.name,
+    sizeBytes: file.sizeBytes,
+    async read(offset, length, signal) {
+      assertRange(source, offset, length);
+      if (length === 0) return new Uint8Array();
+      const inside = held && offset >= held.offset && offset + length <= held.offset + held.bytes.length;
+      if (!inside || !held) {
+        const wanted = Math.min(Math.max(length, HEADER_PIECE_BYTES), file.sizeBytes - offset);
+        held = { offset, bytes: await readRemoteRange(file, offset, wanted, signal, get) };
+      }
+      return held.bytes.slice(offset - held.offset, offset - held.offset + length);
     },
-  });
+  };
+  return source;
 }
 
-function networkError(url: string, what: string, cause?: unknown): AppError {
-  return new AppError('network/failed', `${url}: ${what}; check the address and the connection, then try again.`, {
-    details: { url },
-    cause,
-  });
+async function readRemoteRange(
+  file: RemoteFile,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+  get: Fetch,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  const reader = partsStream(file, offset, get, signal, { connections: 1, end: offset + length }).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return bytes;
+    bytes.set(value, filled);
+    filled += value.length;
+  }
+}
+
+function fileName(url: string, disposition: string | null): string {
+  const given = /filename\*?=(?:UTF-8'')?"?([^";]+)"?/i.exec(disposition ?? '')?.[1];
+  const last = new URL(url).pathname.split('/').pop() ?? '';
+  return nameOf(cleanPath(decoded(given ?? last))).replace(/^file$/, 'model');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -1,10 +1,9 @@
 /**
- * Models as verified Blob shards. Bytes are hashed while they arrive and written shard by shard; the catalogue row
- * appears only when all are there, so a model in the list is a whole model.
+ * Models as verified Blob shards, or as files in place. The catalogue row appears only when every byte is there and
+ * hashed, so a model in the list is a whole model.
  */
-import { createSHA256, type IHasher } from 'hash-wasm';
 import { throwIfAborted } from '../base/abort';
-import { assertRange, type ByteSource } from '../base/byte_source';
+import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
 import {
   storageError,
@@ -14,29 +13,16 @@ import {
   type StoredFile,
   type StoredShard,
 } from './database';
+import { openFileInPlace } from './file_in_place';
+import { discardImport, importModel, sha256Of, type ImportFile, type ImportOptions } from './model_import';
+import { shardSource } from './shard_source';
 
-/** Blobs of IndexedDB are file-backed, so a shard costs no heap; 64 MiB bounds what a crash can lose. */
+/** Blobs of IndexedDB are file-backed, so a shard costs no heap; 64 MiB bounds what is held before it is written. */
 export const SHARD_BYTES = 64 * 2 ** 20;
 
-export interface ImportFile {
-  /** Relative path with `/`. */
-  readonly path: string;
-  readonly sizeBytes: number;
-  /** Refused when it does not match. */
-  readonly sha256?: string;
-  /** The bytes from `offset` on; an earlier, unfinished import of the same file goes on where it stopped. */
-  open(offset: number, signal: AbortSignal | undefined): Promise<ReadableStream<Uint8Array>>;
-}
-
-export interface ImportOptions {
-  readonly id: string;
-  readonly name: string;
-  readonly url?: string;
-  readonly etag?: string;
-  readonly facts?: Partial<Pick<ModelRecord, 'family' | 'origin' | 'licence' | 'notes' | 'metadata'>>;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
-}
+export type ModelChange = Partial<
+  Pick<ModelRecord, 'name' | 'notes' | 'tags' | 'licence' | 'usedAt' | 'family' | 'metadata' | 'files'>
+>;
 
 export class ModelStore {
   readonly #database: Database;
@@ -55,194 +41,57 @@ export class ModelStore {
     return this.#guard('read model', () => this.#database.get('models', id));
   }
 
-  /** Imports that a crash or a closed tab left behind. */
+  /** Imports that a crash, a closed tab or the user left behind, file by file. */
   unfinished(): Promise<ImportRecord[]> {
     return this.#guard('list imports', () => this.#database.getAll('imports'));
   }
 
-  /**
-   * Stores a model's files.
-   * @throws AppError 'storage/quota', 'storage/hash-mismatch', 'file/truncated', 'job/cancelled'; finished shards stay
-   * for a later attempt except after a hash mismatch
-   */
-  async import(files: readonly ImportFile[], options: ImportOptions): Promise<ModelRecord> {
-    const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-    const stored: StoredFile[] = [];
-    let doneBytes = 0;
-    for (const [index, file] of files.entries()) {
-      const before = doneBytes;
-      stored.push(
-        await this.#importFile(file, index, options, (fileBytes) => {
-          doneBytes = before + fileBytes;
-          options.onProgress?.(doneBytes, totalBytes);
-        }),
-      );
-    }
-    const now = Date.now();
-    const record: ModelRecord = {
-      id: options.id,
-      name: options.name,
-      files: stored,
-      sizeBytes: totalBytes,
-      addedAt: now,
-      usedAt: now,
-      ...options.facts,
-    };
-    await this.#guard('publish model', async () => {
-      const transaction = this.#database.transaction(['models', 'imports'], 'readwrite', { durability: 'strict' });
-      await transaction.objectStore('models').put(record);
-      for (const [index] of files.entries())
-        await transaction.objectStore('imports').delete(importId(options.id, index));
-      await transaction.done;
-    });
-    return record;
+  /** Stores a model's files; see `importModel`. */
+  import(files: readonly ImportFile[], options: ImportOptions): Promise<ModelRecord> {
+    return importModel(this.#database, this.#shardBytes, files, options);
   }
 
-  async #importFile(
-    file: ImportFile,
-    index: number,
-    options: ImportOptions,
-    onBytes: (fileBytes: number) => void,
-  ): Promise<StoredFile> {
-    const id = importId(options.id, index);
-    const hasher = await createSHA256();
-    const shards = await this.#resume(id, file, options, hasher);
-    let offset = shards.reduce((sum, shard) => sum + shard.sizeBytes, 0);
-    onBytes(offset);
+  /** Adds a row without copying: files in place, or parts that other rows hold already. */
+  async add(record: ModelRecord): Promise<void> {
+    await this.#guard('add model', () => this.#database.put('models', record));
+  }
 
-    const commit = async (bytes: Uint8Array<ArrayBuffer>[], sizeBytes: number) => {
-      const shardHasher = await createSHA256();
-      for (const part of bytes) shardHasher.update(part);
-      const key = `${options.id}/${index}/${shards.length}`;
-      const shard: StoredShard = { key, sizeBytes, sha256: shardHasher.digest() };
-      shards.push(shard);
-      const progress: ImportRecord = {
-        id,
-        name: options.name,
-        startedAt: Date.now(),
-        path: file.path,
-        sizeBytes: file.sizeBytes,
-        shards: [...shards],
-        ...(options.url === undefined ? {} : { url: options.url }),
-        ...(options.etag === undefined ? {} : { etag: options.etag }),
-        ...(file.sha256 === undefined ? {} : { expectedSha256: file.sha256 }),
-      };
-      await this.#guard('write shard', async () => {
-        const transaction = this.#database.transaction(['shards', 'imports'], 'readwrite');
-        await transaction.objectStore('shards').put({ key, bytes: new Blob(bytes) });
-        await transaction.objectStore('imports').put(progress);
-        await transaction.done;
-      });
-    };
+  /** Gives an unfinished import up, with all its files, and frees its bytes. */
+  async discardImport(modelId: string): Promise<void> {
+    const records = await this.unfinished();
+    for (const { id } of records.filter((record) => modelOf(record.id) === modelId)) {
+      await discardImport(this.#database, id);
+    }
+  }
 
-    if (offset < file.sizeBytes) {
-      const reader = (await file.open(offset, options.signal)).getReader();
-      try {
-        let parts: Uint8Array<ArrayBuffer>[] = [];
-        let partBytes = 0;
-        for (;;) {
-          throwIfAborted(options.signal);
-          const { done, value } = await reader.read();
-          if (done) break;
-          // Cut at shard borders, so that a resumed import gives the same shards.
-          let rest = value as Uint8Array<ArrayBuffer>;
-          while (rest.byteLength > 0) {
-            const taken = rest.subarray(0, this.#shardBytes - partBytes);
-            hasher.update(taken);
-            parts.push(taken);
-            partBytes += taken.byteLength;
-            offset += taken.byteLength;
-            rest = rest.subarray(taken.byteLength);
-            if (partBytes === this.#shardBytes) {
-              await commit(parts, partBytes);
-              parts = [];
-              partBytes = 0;
-            }
-          }
-          onBytes(offset);
-          if (offset > file.sizeBytes) break;
-        }
-        if (offset === file.sizeBytes && partBytes > 0) await commit(parts, partBytes);
-      } finally {
-        await reader.cancel().catch(() => undefined);
+  /** Marks an unfinished import, so that it does not go on by itself. */
+  async pauseImport(modelId: string, paused: boolean): Promise<void> {
+    await this.#guard('pause import', async () => {
+      const transaction = this.#database.transaction('imports', 'readwrite');
+      for (const record of await transaction.store.getAll()) {
+        if (modelOf(record.id) === modelId) await transaction.store.put({ ...record, paused });
       }
-    }
-    if (offset !== file.sizeBytes) {
-      if (offset > file.sizeBytes) await this.discardImport(id);
-      throw new AppError(
-        'file/truncated',
-        `${file.path}: ${offset} bytes arrived, ${file.sizeBytes} were announced; the connection was cut or the file changed. Try again to go on.`,
-        { details: { path: file.path, offset, sizeBytes: file.sizeBytes } },
-      );
-    }
-    const sha256 = hasher.digest();
-    if (file.sha256 !== undefined && file.sha256 !== sha256) {
-      await this.discardImport(id);
-      throw new AppError(
-        'storage/hash-mismatch',
-        `${file.path}: its SHA-256 is ${sha256}, ${file.sha256} was promised; the copy is damaged and was thrown away. Get it again.`,
-        { details: { path: file.path, found: sha256, expected: file.sha256 } },
-      );
-    }
-    return { path: file.path, sizeBytes: file.sizeBytes, sha256, shards };
-  }
-
-  /** Shards of an earlier attempt that are still there and unchanged; the hasher has seen them afterwards. */
-  async #resume(id: string, file: ImportFile, options: ImportOptions, hasher: IHasher): Promise<StoredShard[]> {
-    const earlier = await this.#guard('read import', () => this.#database.get('imports', id));
-    if (!earlier) return [];
-    const same =
-      earlier.sizeBytes === file.sizeBytes &&
-      earlier.path === file.path &&
-      earlier.etag === options.etag &&
-      earlier.url === options.url;
-    if (!same) {
-      await this.discardImport(id);
-      return [];
-    }
-    const kept: StoredShard[] = [];
-    for (const shard of earlier.shards) {
-      const record = await this.#guard('read shard', () => this.#database.get('shards', shard.key));
-      const bytes = record && new Uint8Array(await record.bytes.arrayBuffer());
-      if (!bytes) break;
-      const shardHasher = await createSHA256();
-      if (shardHasher.update(bytes).digest() !== shard.sha256) break;
-      hasher.update(bytes);
-      kept.push(shard);
-    }
-    return kept;
-  }
-
-  /** Gives an unfinished import up and frees its bytes. */
-  async discardImport(id: string): Promise<void> {
-    await this.#guard('discard import', async () => {
-      const record = await this.#database.get('imports', id);
-      const transaction = this.#database.transaction(['shards', 'imports'], 'readwrite');
-      // The record goes first: a crash in between leaves orphans for `collectGarbage`, never a record without bytes.
-      await transaction.objectStore('imports').delete(id);
-      for (const shard of record?.shards ?? []) await transaction.objectStore('shards').delete(shard.key);
       await transaction.done;
     });
   }
 
-  /** Removes a model, its row first. */
+  /** Removes a model, its row first; shards that another model is made of too stay. */
   async delete(id: string): Promise<void> {
     await this.#guard('delete model', async () => {
-      const record = await this.#database.get('models', id);
       const transaction = this.#database.transaction(['models', 'shards'], 'readwrite');
-      await transaction.objectStore('models').delete(id);
-      for (const file of record?.files ?? []) {
-        for (const shard of file.shards) await transaction.objectStore('shards').delete(shard.key);
+      const models = transaction.objectStore('models');
+      const record = await models.get(id);
+      await models.delete(id);
+      const kept = new Set((await models.getAll()).flatMap((model) => shardsOf(model).map((shard) => shard.key)));
+      for (const { key } of record ? shardsOf(record) : []) {
+        if (!kept.has(key)) await transaction.objectStore('shards').delete(key);
       }
       await transaction.done;
     });
   }
 
-  /** Changes what the user may change: name, notes, tags, licence, and when it was used. */
-  async update(
-    id: string,
-    change: Partial<Pick<ModelRecord, 'name' | 'notes' | 'tags' | 'licence' | 'usedAt' | 'family'>>,
-  ): Promise<void> {
+  /** Changes what the user may change, and what was found out later. */
+  async update(id: string, change: ModelChange): Promise<void> {
     await this.#guard('update model', async () => {
       const transaction = this.#database.transaction('models', 'readwrite');
       const record = await transaction.store.get(id);
@@ -257,10 +106,9 @@ export class ModelStore {
       const transaction = this.#database.transaction(['models', 'imports', 'shards'], 'readwrite');
       const models = await transaction.objectStore('models').getAll();
       const imports = await transaction.objectStore('imports').getAll();
-      const named = new Set([
-        ...models.flatMap((model) => model.files.flatMap((file) => file.shards.map((shard) => shard.key))),
-        ...imports.flatMap((record) => record.shards.map((shard) => shard.key)),
-      ]);
+      const named = new Set(
+        [...models.flatMap(shardsOf), ...imports.flatMap(({ shards }) => shards)].map(({ key }) => key),
+      );
       const orphans = (await transaction.objectStore('shards').getAllKeys()).filter((key) => !named.has(key));
       for (const key of orphans) await transaction.objectStore('shards').delete(key);
       await transaction.done;
@@ -268,10 +116,20 @@ export class ModelStore {
     });
   }
 
-  /** Random access to a stored file, over its shards. */
+  /**
+   * Random access to a stored file, over its shards or in place.
+   * @throws AppError 'storage/corrupt' for bytes that are gone, 'storage/permission' and 'file/unreadable' for files in
+   * place that may not or cannot be read
+   */
   async open(model: ModelRecord, file: StoredFile): Promise<ByteSource> {
-    const blobs: { start: number; blob: Blob }[] = [];
-    let start = 0;
+    if (file.handle) return openFileInPlace(model.name, file, file.handle);
+    const blobs = await this.blobs(model, file);
+    return shardSource(model.name, file, blobs);
+  }
+
+  /** The Blobs of a copied file, in order. @throws AppError 'storage/corrupt' */
+  async blobs(model: ModelRecord, file: StoredFile): Promise<Blob[]> {
+    const blobs: Blob[] = [];
     for (const shard of file.shards) {
       const record = await this.#guard('read shard', () => this.#database.get('shards', shard.key));
       if (record?.bytes.size !== shard.sizeBytes) {
@@ -281,46 +139,32 @@ export class ModelStore {
           { details: { model: model.id, shard: shard.key } },
         );
       }
-      blobs.push({ start, blob: record.bytes });
-      start += shard.sizeBytes;
+      blobs.push(record.bytes);
     }
-    const source: ByteSource = {
-      name: file.path,
-      sizeBytes: file.sizeBytes,
-      async read(offset, length) {
-        assertRange(source, offset, length);
-        const out = new Uint8Array(length);
-        for (const { start: first, blob } of blobs) {
-          const from = Math.max(offset, first);
-          const to = Math.min(offset + length, first + blob.size);
-          if (from >= to) continue;
-          const bytes = await blob
-            .slice(from - first, to - first)
-            .arrayBuffer()
-            .catch((cause: unknown) => {
-              throw new AppError(
-                'storage/corrupt',
-                `model ${model.name}: ${file.path} cannot be read any more; the browser may have evicted it. Delete the model and add it again.`,
-                { details: { model: model.id, path: file.path }, cause },
-              );
-            });
-          out.set(new Uint8Array(bytes), from - offset);
-        }
-        return out;
-      },
-    };
-    return source;
+    return blobs;
   }
 
-  /** Re-reads every byte; returns the shards whose hash is wrong. */
-  async verify(model: ModelRecord, signal?: AbortSignal): Promise<string[]> {
+  /** All files of a model as sources. */
+  async openAll(model: ModelRecord): Promise<ByteSource[]> {
+    const sources: ByteSource[] = [];
+    for (const file of model.files) sources.push(await this.open(model, file));
+    return sources;
+  }
+
+  /**
+   * Re-reads every byte.
+   * @returns keys of shards, or paths of files in place, whose hash is wrong
+   */
+  async verify(model: ModelRecord, signal?: AbortSignal, onBytes?: (bytes: number) => void): Promise<string[]> {
     const damaged: string[] = [];
-    for (const shard of model.files.flatMap((file) => file.shards)) {
+    let done = 0;
+    for (const shard of shardsOf(model)) {
       throwIfAborted(signal);
       const record = await this.#guard('read shard', () => this.#database.get('shards', shard.key));
       // A Blob whose file the browser lost is there and cannot be read.
       const bytes = await record?.bytes.arrayBuffer().catch(() => undefined);
-      if (!bytes || (await sha256(bytes)) !== shard.sha256) damaged.push(shard.key);
+      if (!bytes || (await sha256Of(bytes)) !== shard.sha256) damaged.push(shard.key);
+      onBytes?.((done += shard.sizeBytes));
     }
     return damaged;
   }
@@ -334,14 +178,11 @@ export class ModelStore {
   }
 }
 
-/** By the browser where it can (several times faster), which is on secure origins only. */
-async function sha256(bytes: ArrayBuffer): Promise<string> {
-  const { subtle } = crypto as { subtle?: SubtleCrypto };
-  if (!subtle) return (await createSHA256()).update(new Uint8Array(bytes)).digest();
-  const digest = new Uint8Array(await subtle.digest('SHA-256', bytes));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+function shardsOf(model: ModelRecord): StoredShard[] {
+  return model.files.flatMap((file) => file.shards);
 }
 
-function importId(modelId: string, fileIndex: number): string {
-  return `${modelId}/${fileIndex}`;
+/** An import's id is the model's and the number of the file. */
+export function modelOf(importId: string): string {
+  return importId.slice(0, importId.lastIndexOf('/'));
 }

@@ -3,19 +3,21 @@ import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
 import { openDatabase, storageError, type Database } from '../../../src/lib/storage/database';
-import { ModelStore, type ImportFile } from '../../../src/lib/storage/model_store';
+import type { ImportFile } from '../../../src/lib/storage/model_import';
+import { ModelStore } from '../../../src/lib/storage/model_store';
 
 const SHARD = 1000;
 const bytes = Uint8Array.from({ length: 3456 }, (_, i) => (i * 31) % 251);
 const sha256 = createHash('sha256').update(bytes).digest('hex');
 
 /** A file that arrives in odd pieces and may be cut off; `opened` lists the offsets asked for. */
-function arriving(options: { cutAt?: number; extra?: number; sha256?: string } = {}) {
+function arriving(options: { cutAt?: number; extra?: number; sha256?: string; version?: string } = {}) {
   const opened: number[] = [];
   const file: ImportFile = {
     path: 'model.safetensors',
     sizeBytes: bytes.byteLength,
     ...(options.sha256 === undefined ? {} : { sha256: options.sha256 }),
+    ...(options.version === undefined ? {} : { version: options.version }),
     open(offset) {
       opened.push(offset);
       const end = Math.min(options.cutAt ?? Infinity, bytes.byteLength);
@@ -71,23 +73,23 @@ describe('ModelStore', () => {
     expect(await codeOf(source.read(3400, 100))).toBe('file/out-of-bounds');
   });
 
-  it('goes on after a cut connection, from the last whole shard, with the right hash', async () => {
+  it('goes on after a cut connection, from the last byte that came, with the right hash', async () => {
     expect(await codeOf(store.import([arriving({ cutAt: 2500, sha256 }).file], { id: 'm', name: 'M' }))).toBe(
       'file/truncated',
     );
     expect(await store.list()).toEqual([]);
-    expect((await store.unfinished()).map((record) => record.shards.length)).toEqual([2]);
+    expect((await store.unfinished()).map((record) => record.shards.length)).toEqual([3]);
     const second = arriving({ sha256 });
     const model = await store.import([second.file], { id: 'm', name: 'M' });
-    expect(second.opened).toEqual([2000]);
+    expect(second.opened).toEqual([2500]);
     expect(model.files[0]?.sha256).toBe(sha256);
     expect(await store.unfinished()).toEqual([]);
   });
 
   it('starts over when the source has changed', async () => {
-    await codeOf(store.import([arriving({ cutAt: 2500 }).file], { id: 'm', name: 'M', url: 'u', etag: '"1"' }));
-    const second = arriving();
-    await store.import([second.file], { id: 'm', name: 'M', url: 'u', etag: '"2"' });
+    await codeOf(store.import([arriving({ cutAt: 2500, version: '"1"' }).file], { id: 'm', name: 'M' }));
+    const second = arriving({ version: '"2"' });
+    await store.import([second.file], { id: 'm', name: 'M' });
     expect(second.opened).toEqual([0]);
   });
 
@@ -111,7 +113,7 @@ describe('ModelStore', () => {
     expect(await database.getAllKeys('shards')).toEqual([]);
   });
 
-  it('stops when cancelled and keeps whole shards', async () => {
+  it('stops when cancelled and keeps what came', async () => {
     const abort = new AbortController();
     const code = await codeOf(
       store.import([arriving().file], {
@@ -124,7 +126,7 @@ describe('ModelStore', () => {
       }),
     );
     expect(code).toBe('job/cancelled');
-    expect((await store.unfinished())[0]?.shards).toHaveLength(1);
+    expect((await store.unfinished())[0]?.shards).toHaveLength(2);
   });
 
   it('finds damaged and missing parts', async () => {
@@ -134,6 +136,24 @@ describe('ModelStore', () => {
     await database.delete('shards', 'm/0/3');
     expect(await store.verify(model)).toEqual(['m/0/2', 'm/0/3']);
     expect(await codeOf(store.open(model, model.files[0]!))).toBe('storage/corrupt');
+  });
+
+  it('keeps the bytes that another model is made of too', async () => {
+    const model = await store.import([arriving().file], { id: 'm', name: 'M' });
+    await store.add({ ...model, id: 'n' });
+    await store.delete('m');
+    expect(await store.verify((await store.get('n'))!)).toEqual([]);
+    await store.delete('n');
+    expect(await database.getAllKeys('shards')).toEqual([]);
+  });
+
+  it('keeps a second hash of the bytes behind the header, over a break as well', async () => {
+    const behind = (file: ImportFile): ImportFile => ({ ...file, tensorStart: 1200 });
+    await codeOf(store.import([behind(arriving({ cutAt: 2500 }).file)], { id: 'm', name: 'M' }));
+    const model = await store.import([behind(arriving().file)], { id: 'm', name: 'M' });
+    const expected = createHash('sha256').update(bytes.subarray(1200)).digest('hex');
+    expect(model.files[0]?.tensorSha256).toBe(expected);
+    expect(model.files[0]?.sha256).toBe(sha256);
   });
 
   it('deletes a model and collects orphans', async () => {

@@ -1,7 +1,7 @@
 /** Decides, tensor by tensor, what a converted file holds. Pure: names, types and shapes in, plan out. */
-import type { PlannedTensor } from '../../lib/formats/safetensors_write';
-import { quantType, type QuantTypeId } from '../../lib/quant/registry';
-import { elementCount, type StoredTensor } from '../../lib/quant/tensor';
+import type { PlannedTensor } from '../safetensors_write';
+import { quantType, type QuantTypeId } from '../../quant/registry';
+import { elementCount, type StoredTensor } from '../../quant/tensor';
 
 export interface TensorPlan {
   readonly tensor: StoredTensor;

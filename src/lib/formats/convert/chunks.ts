@@ -1,6 +1,6 @@
 /** Values of a tensor in pieces of bounded size, and the error statistics of what was written for them. */
-import { dequantizeTensor } from '../../lib/quant/dequantize';
-import { elementCount, type StoredTensor } from '../../lib/quant/tensor';
+import { dequantizeTensor } from '../../quant/dequantize';
+import { elementCount, type StoredTensor } from '../../quant/tensor';
 
 const CHUNK_ELEMENTS = 1 << 20;
 

@@ -1,0 +1,32 @@
+/** Long work on models: one task per model in all tabs, each can be stopped. */
+import { AppError } from '../../src/lib/base/errors';
+
+export class Tasks {
+  readonly #running = new Map<string, AbortController>();
+
+  cancel(id: string): boolean {
+    const task = this.#running.get(id);
+    task?.abort(new AppError('job/cancelled', `task ${id} was stopped.`));
+    return task !== undefined;
+  }
+
+  /** @throws AppError 'argument/invalid' when a task of this id runs here, 'storage/blocked' when another tab has one */
+  async run<T>(id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#running.has(id)) {
+      throw new AppError('argument/invalid', `model ${id}: another task works on it; wait until it ends.`);
+    }
+    const abort = new AbortController();
+    this.#running.set(id, abort);
+    try {
+      // One writer over all tabs; a lock falls with its tab, so a crash blocks nobody.
+      const { locks } = navigator as { locks?: LockManager };
+      if (!locks) return await work(abort.signal);
+      return await locks.request(`model:${id}`, { ifAvailable: true }, (lock) => {
+        if (lock) return work(abort.signal);
+        throw new AppError('storage/blocked', `model ${id}: another tab works on it; wait until it ends.`);
+      });
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+}
