@@ -5,6 +5,7 @@ import { findClip } from './clip/build';
 import { declaredHints, hintsFor } from './declared';
 import { detectFile, type DetectedFile } from './detect';
 import type { DetectedModel, ExtraInput, LatentFormat, MissingPart, ModelFamily, Prediction } from './family';
+import { fewStepVariant } from './few_step';
 import { klStride } from './kl_vae/build';
 import type { KlVaeConfig } from './kl_vae/config';
 import type { HintTable, ModelPart, TextEncoderId } from './part';
@@ -137,9 +138,11 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
   const inputs: readonly ExtraInput[] = unet ? unetInputs(unet) : (family.inputs?.(denoiser) ?? []);
   const { widthPx, heightPx, title } = base.declared;
   const adjusted = family.adjust?.(denoiser);
+  const fewStep = fewStepVariant(family.id, base.index.metadata, (unet?.guidanceWidth ?? 0) > 0);
   return {
     family,
     label: title ?? base.file,
+    ...(fewStep ? { variant: fewStep.name } : {}),
     denoiser,
     textEncoders,
     ...(vae ? { vae } : {}),
@@ -150,6 +153,7 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
     defaults: {
       ...family.defaults,
       ...adjusted?.defaults,
+      ...fewStep?.defaults,
       ...(widthPx && heightPx ? { widthPx, heightPx } : {}),
     },
     inputs,

@@ -5,6 +5,7 @@ import { AppError } from '../base/errors';
 import { buildTextEncoder } from '../models/text';
 import type { Conditioning, EncoderOutput, HostArray, TextEncoderSlot } from '../models/family';
 import type { TextEncoderId } from '../models/part';
+import type { ModelOptionValues } from '../options/model_options';
 import { chunkPrompt, type PromptChunk } from '../prompt/chunks';
 import type { EmphasisMode } from '../prompt/attention';
 import { applyEmphasis } from '../prompt/emphasis';
@@ -17,6 +18,8 @@ export interface EncodeOptions {
   readonly emphasis: EmphasisMode;
   /** Textual inversions by name, read when a prompt uses them. */
   readonly embeddings?: EmbeddingSet | undefined;
+  /** `textTokens` sets the length of T5 and Qwen sequences, `textCache` whether encodings are kept. */
+  readonly options?: ModelOptionValues | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told when a prompt is longer than an encoder reads. CLIP never is: it reads any number of chunks. */
   readonly onNotice?: ((message: string) => void) | undefined;
@@ -72,8 +75,20 @@ function contextMask(list: readonly Sequence[]): Float32Array {
   return Float32Array.from(list.flatMap(({ chunk, used }) => chunk.tokens.map((_, i) => (i <= used ? 1 : 0))));
 }
 
-function sequencesOf(model: LoadedModel, slot: TextEncoderSlot, text: string, options: EncodeOptions): Sequence[] {
+/** The slot with the sequence length that the user chose; CLIP's chunks have their own. */
+function sized(slot: TextEncoderSlot, { textTokens = 'model' }: ModelOptionValues = {}): TextEncoderSlot {
+  if (textTokens === 'model' || slot.tokenizer === 'clip') return slot;
+  const tokens = Number(textTokens);
+  return {
+    ...slot,
+    maxTokens: tokens,
+    ...(slot.minTokens === undefined || slot.pad === 'none' ? {} : { minTokens: tokens }),
+  };
+}
+
+function sequencesOf(model: LoadedModel, ownSlot: TextEncoderSlot, text: string, options: EncodeOptions): Sequence[] {
   const { tokenizers, detected } = model;
+  const slot = sized(ownSlot, options.options);
   const { emphasis: mode } = options;
   const missing = () =>
     new AppError(
@@ -163,7 +178,7 @@ async function encodeSequence(
   model: LoadedModel,
   slot: TextEncoderSlot,
   { chunk, used }: Sequence,
-  { clipSkip, emphasis, embeddings, signal }: EncodeOptions,
+  { clipSkip, emphasis, embeddings, signal, options: switches }: EncodeOptions,
 ): Promise<EncoderOutput> {
   throwIfAborted(signal);
   embeddings?.note(chunk);
@@ -217,7 +232,7 @@ async function encodeSequence(
       ...(hidden ? { hidden: { ...hidden, data: applyEmphasis(hidden.data, chunk.weights, emphasis) } } : {}),
       ...(pooled ? { pooled } : {}),
     };
-    model.rememberEncoding(key.join('|'), output);
+    if (switches?.textCache !== false) model.rememberEncoding(key.join('|'), output);
     return output;
   } finally {
     for (const tensor of Object.values(inputs)) tensor.dispose();

@@ -211,7 +211,7 @@ export class GuidedDenoiser {
         residency.onMeasure?.('denoiser: one condition at a time');
         continue;
       }
-      const inputs = { ...shared, ...this.#conditionInputs(conditions, all, first, rows, program) };
+      const inputs = { ...shared, ...this.#conditionInputs(conditions, all, { first, rows, share }, program) };
       const kinds = Array.from({ length: rows }, (_, i): RowKind => (first + i < prompts ? 'prompt' : 'negative'));
       const added = await this.#options.control?.inputs({ rows: kinds, share, inputs, signal });
       let outputs: Record<string, DeviceTensor>;
@@ -246,8 +246,7 @@ export class GuidedDenoiser {
   #conditionInputs(
     conditions: StepConditions,
     all: readonly Conditioning[],
-    first: number,
-    rows: number,
+    { first, rows, share }: { first: number; rows: number; share: number },
     program: Program,
   ): Record<string, DeviceTensor> {
     const { model, batch, extra } = this.#options;
@@ -259,9 +258,9 @@ export class GuidedDenoiser {
     const result: Record<string, DeviceTensor> = {};
     for (const name of program.graph.inputs.keys()) {
       if (name === 'x' || name === 'timestep' || CONTROL_INPUT.test(name)) continue;
-      const key = `${name} ${first}+${rows}/${all.length}`;
+      const strength = model.strength(model.detected.denoiser, name, share);
+      const key = `${name} ${strength ?? `${first}+${rows}/${all.length}`}`;
       let tensor = held.get(key);
-      const strength = model.strength(model.detected.denoiser, name);
       if (!tensor && strength !== undefined) {
         tensor = model.backend.upload({ shape: [1], data: Float32Array.of(strength) });
         held.set(key, tensor);

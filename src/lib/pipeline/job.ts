@@ -317,24 +317,29 @@ export class Job {
       embeddingHashes: this.#embeddings?.used ?? new Map(),
       refiner,
       masked: this.#start?.inpaint !== undefined,
+      control: this.#control,
+      vae: this.#model.vaeKey || undefined,
     });
   }
 
   async #activate(model: LoadedModel, { tags }: PreparedPrompt, facts: BatchFacts): Promise<void> {
     const { host, hooks } = this.#parts;
     const enabled = host.resolveLora !== undefined;
-    const found = await this.#stacks.activate(model, enabled ? tags : [], host.resolveLora, host.signal);
-    for (const message of found.notices) this.#noticeOnce('lora', message);
+    const found = await this.#stacks.activate(model, enabled ? tags : [], host.resolveLora, {
+      signal: host.signal,
+      merge: this.#settings.request.modelOptions?.loraMode === 'merge',
+    });
+    for (const { message, details } of found.notices) this.#noticeOnce('lora', message, details);
     if (!enabled) return;
     if (model === this.#model) this.#loraHashes = found.hashes;
     await hooks.emit('afterNetworks', { ...facts, names: found.names });
   }
 
   /** Every batch would say the same again. */
-  #noticeOnce(code: string, message: string): void {
+  #noticeOnce(code: string, message: string, details?: readonly string[]): void {
     if (this.#notices.has(message)) return;
     this.#notices.add(message);
-    this.#parts.host.onEvent({ kind: 'notice', code, message });
+    this.#parts.host.onEvent({ kind: 'notice', code, message, ...(details ? { details } : {}) });
   }
 
   async #setup(
@@ -358,12 +363,13 @@ export class Job {
       {
         clipSkip: request.clipSkip,
         emphasis: request.emphasis ?? 'Original',
+        options: request.modelOptions,
         embeddings: this.#embeddings,
         signal,
         onNotice: (message) => this.#noticeOnce('prompt', message),
       },
     );
-    const extra = await extraInputs(model, request, size, this.#start, signal);
+    const extra = await extraInputs(model, request, size, this.#start, { signal, hires: hiresSteps !== undefined });
     const { stride } = model.detected.latent;
     const cells = { batch: request.batchSize, height: size.heightPx / stride, width: size.widthPx / stride };
     // A refiner takes over near the end, where only detail is left; control files are made for the base model.
@@ -394,7 +400,7 @@ export class Job {
     // FLUX-like shifts count 2x2 patches of latent cells.
     const tokens = Math.ceil(widthPx / stride / 2) * Math.ceil(heightPx / stride / 2);
     const timestepRule = request.timestepRule ?? 'nearest';
-    return modelSampling(model.detected, { tokens, steps: request.steps, timestepRule });
+    return modelSampling(model.detected, { tokens, steps: request.steps, timestepRule, options: request.modelOptions });
   }
 
   #latentShape({ widthPx, heightPx }: Size): readonly [number, number, number, number] {

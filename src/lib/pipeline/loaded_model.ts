@@ -9,6 +9,7 @@ import { fitsLatents } from '../models/assemble';
 import type { BuiltGraph, ModelPart } from '../models/part';
 import type { DetectedModel, EncoderOutput } from '../models/family';
 import type { ClipLikeTokenizer } from '../prompt/chunks';
+import { strengthAt, type StrengthSchedule } from '../prompt/extra_networks';
 import { Residency } from './residency';
 import type { T5Tokenizer } from '../tokenizers/t5';
 import type { Tokenizer } from '../tokenizers/tokenizer';
@@ -35,6 +36,7 @@ export class LoadedModel {
   readonly residency: Residency;
   readonly #encodings = new Map<string, EncoderOutput>();
   #stack: LoraStack | undefined;
+  #schedules: ReadonlyMap<string, StrengthSchedule> = new Map();
 
   constructor(options: {
     detected: DetectedModel;
@@ -139,8 +141,9 @@ export class LoadedModel {
    * Sets the LoRAs of the next runs. Graphs without them are compiled again afterwards, so taking a stack away gives
    * the same bits as before; a stack that differs only in strengths keeps its programs.
    */
-  useStack(stack: LoraStack | undefined): void {
+  useStack(stack: LoraStack | undefined, schedules: ReadonlyMap<string, StrengthSchedule> = new Map()): void {
     this.#stack = stack && stack.parts.size > 0 ? stack : undefined;
+    this.#schedules = schedules;
   }
 
   /** Tells apart encodings made with different LoRAs or strengths. */
@@ -149,9 +152,14 @@ export class LoadedModel {
     return own && part ? `${stackKey(this.#stack, part)}@${[...own.strengths.values()].join()}` : '';
   }
 
-  /** Strength of a graph input `lora:…`. */
-  strength(part: ModelPart | undefined, input: string): number | undefined {
-    return part && this.#stack?.parts.get(part)?.strengths.get(input);
+  /**
+   * Strength of a graph input `lora:…`.
+   * @param share  of the run that is done, for the denoiser's strengths that change over it
+   */
+  strength(part: ModelPart | undefined, input: string, share?: number): number | undefined {
+    const constant = part && this.#stack?.parts.get(part)?.strengths.get(input);
+    const schedule = share === undefined ? undefined : this.#schedules.get(input);
+    return constant !== undefined && schedule ? strengthAt(schedule, share ?? 0) : constant;
   }
 
   encoding(key: string): EncoderOutput | undefined {

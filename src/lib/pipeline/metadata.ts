@@ -1,8 +1,10 @@
 /** What a picture's file says of how it was made, in the grammar that the web UIs write and read. */
 import { writeParameters } from '../infotext/parameter_fields';
 import { emptyParameters, type GenerationParameters, type HiresParameters } from '../infotext/parameters';
-import type { GenerateRequest, InpaintFill, InpaintRequest, SoftInpaintRequest } from '../rpc/engine';
+import { optionsToInfotext } from '../options/infotext';
+import type { ControlMode, GenerateRequest, InpaintFill, InpaintRequest, SoftInpaintRequest } from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
+import type { ControlUnit } from './control/control_set';
 import type { JobSettings } from './job_settings';
 import type { LoadedModel } from './loaded_model';
 
@@ -12,6 +14,10 @@ export interface RunFacts {
   readonly embeddingHashes: ReadonlyMap<string, string>;
   /** Name and hash of the second model, when it took over. */
   readonly refiner?: string | undefined;
+  /** File of the autoencoder, when it is not the model's own. */
+  readonly vae?: string | undefined;
+  /** Units that had an effect. */
+  readonly control?: readonly ControlUnit[];
   /** False when an empty mask made the job plain img2img. */
   readonly masked: boolean;
 }
@@ -80,7 +86,12 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number, 
     ...(refiner && facts.refiner !== undefined
       ? { refiner: { checkpoint: facts.refiner, switchAt: refiner.switchAt, switchBySteps: true } }
       : {}),
-    extra: extraOf(request),
+    ...(facts.vae === undefined ? {} : { vae: facts.vae }),
+    extra: new Map([
+      ...extraOf(request),
+      ...optionsToInfotext(request.modelOptions ?? {}),
+      ...controlTexts(facts.control),
+    ]),
     version: 'Sketchforge 0.1.0',
   };
 }
@@ -137,6 +148,30 @@ const SOFT_KEYS: Readonly<Record<keyof SoftInpaintRequest, string>> = {
   differenceThreshold: 'Soft inpainting difference threshold',
   differenceContrast: 'Soft inpainting difference contrast',
 };
+
+const CONTROL_MODE_NAMES: Readonly<Record<ControlMode, string>> = {
+  balanced: 'Balanced',
+  prompt: 'My prompt is more important',
+  control: 'ControlNet is more important',
+};
+const RESIZE_NAMES = { just: 'Just Resize', crop: 'Crop and Resize', fill: 'Resize and Fill' } as const;
+
+/** One key per unit, in the words of the ControlNet extension (Mikubill/sd-webui-controlnet, infotext). */
+function controlTexts(units: readonly ControlUnit[] = []): [string, string][] {
+  return units.map(({ control, request }, i) => {
+    const { weight, start, end, mode, resizeMode = 'crop', preprocessor = 'None' } = request;
+    const parts = [
+      `Module: ${preprocessor}`,
+      `Model: ${control.name} [${control.hash}]`,
+      `Weight: ${weight}`,
+      `Resize Mode: ${RESIZE_NAMES[resizeMode]}`,
+      `Guidance Start: ${start}`,
+      `Guidance End: ${end}`,
+      `Control Mode: ${CONTROL_MODE_NAMES[mode]}`,
+    ];
+    return [`ControlNet ${i}`, parts.join(', ')];
+  });
+}
 
 /** Keys without a typed field. */
 function extraOf({

@@ -1,5 +1,6 @@
 /** The start picture of img2img and inpainting, made ready once for a job. */
 import type { HostTensor } from '../backends/backend';
+import { AppError } from '../base/errors';
 import type { HookRunner } from '../extensions/api';
 import type { HostArray } from '../models/family';
 import type { GenerateRequest, PixelImage } from '../rpc/engine';
@@ -71,12 +72,13 @@ export async function extraInputs(
   request: GenerateRequest,
   size: { widthPx: number; heightPx: number },
   start: StartPicture | undefined,
-  signal: AbortSignal | undefined,
+  { signal, hires }: { signal: AbortSignal | undefined; hires: boolean },
 ): Promise<Record<string, HostArray>> {
   const { inputs, defaults } = model.detected;
   const extra: Record<string, HostArray> = {};
   if (inputs.includes('guidance')) {
-    const guidance = request.distilledGuidance ?? defaults.distilledGuidance ?? 3.5;
+    const second = hires ? request.modelOptions?.hiresDistilledGuidance : undefined;
+    const guidance = second ?? request.distilledGuidance ?? defaults.distilledGuidance ?? 3.5;
     extra['guidance'] = { shape: [1], data: Float32Array.of(guidance) };
   }
   if (inputs.includes('inpaint')) {
@@ -84,5 +86,36 @@ export async function extraInputs(
     const weight = request.init?.inpaint?.conditioningWeight ?? 1;
     extra['inpaint'] = await inpaintInput(model, start?.inpaint?.prepared, { ...size, weight }, options);
   }
+  if (inputs.includes('concat')) extra['concat'] = await pictureInput(model, request, size, signal);
   return extra;
+}
+
+/**
+ * Latent of the start picture without its scale, as instruct-pix2pix reads it.
+ * Source: Brooks et al. 2023; diffusers `pipelines/stable_diffusion/pipeline_stable_diffusion_instruct_pix2pix.py`.
+ * @throws AppError 'argument/invalid' without a start picture, 'model/unsupported' for networks that take something else
+ */
+async function pictureInput(
+  model: LoadedModel,
+  { init, tiling }: GenerateRequest,
+  { widthPx, heightPx }: { widthPx: number; heightPx: number },
+  signal: AbortSignal | undefined,
+): Promise<HostArray> {
+  const { concatChannels, latent, label } = model.detected;
+  if (concatChannels !== latent.channels) {
+    throw new AppError(
+      'model/unsupported',
+      `${label}: its network takes ${concatChannels} channels beside the latent, only a picture's ${latent.channels} are given here; choose another model.`,
+      { details: { channels: concatChannels } },
+    );
+  }
+  if (!init) {
+    throw new AppError('argument/invalid', `${label}: changes a picture by the prompt; give it a start picture.`, {
+      details: { field: 'init' },
+    });
+  }
+  const mode = init.resizeMode === 'latent' ? 'just' : init.resizeMode;
+  const fitted = fitImage(init.image, widthPx, heightPx, mode);
+  const { shape, data } = await encodeImage(model, fitted, { tiling: tiling === true, signal });
+  return { shape, data: Float32Array.from(data, (value) => value / latent.scale + latent.shift) };
 }

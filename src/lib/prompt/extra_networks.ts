@@ -17,7 +17,13 @@ export interface LoraRequest {
   readonly denoiser: number;
   /** Keep only the first so many ranks; undefined keeps all. */
   readonly rank?: number;
+  /** Strengths of the denoiser's blocks, `lbw=1,0,0.5,…`. */
+  readonly blocks?: readonly number[];
+  /** The denoiser's strength over the run, by share of the steps, ascending: linear in between, constant outside. */
+  readonly schedule?: StrengthSchedule;
 }
+
+export type StrengthSchedule = readonly { readonly at: number; readonly strength: number }[];
 
 export interface LoraProblem {
   readonly items: readonly string[];
@@ -76,15 +82,51 @@ export function isLoraProblem(lora: LoraRequest | LoraProblem): lora is LoraProb
 function readLora({ items, positional, named }: NetworkTag): LoraRequest | LoraProblem {
   const name = positional[0];
   if (name === undefined) return { items, reason: 'no-name' };
-  const textEncoder = readNumber(named.get('te') ?? positional[1] ?? '1');
+  const textEncoder = readStrength(named.get('te') ?? positional[1] ?? '1');
   const denoiserText = named.get('unet') ?? positional[2];
-  const denoiser = denoiserText === undefined ? textEncoder : readNumber(denoiserText);
+  const denoiser = denoiserText === undefined ? textEncoder : readStrength(denoiserText);
   const rankText = named.get('dyn') ?? positional[3];
   const rank = rankText === undefined ? undefined : readInteger(rankText);
-  if (textEncoder === undefined || denoiser === undefined || (rankText !== undefined && rank === undefined)) {
+  const blocks = named.get('lbw')?.split(',').map(readNumber);
+  const wrongBlocks = blocks?.some((weight) => weight === undefined) ?? false;
+  if (!textEncoder || !denoiser || wrongBlocks || (rankText !== undefined && rank === undefined)) {
     return { items, reason: 'not-a-number' };
   }
-  return { name, textEncoder, denoiser, ...(rank === undefined ? {} : { rank }) };
+  return {
+    name,
+    textEncoder: textEncoder[0]?.strength ?? 1,
+    denoiser: denoiser[0]?.strength ?? 1,
+    ...(denoiser.length > 1 ? { schedule: denoiser } : {}),
+    ...(rank === undefined ? {} : { rank }),
+    ...(blocks ? { blocks: blocks.flatMap((weight) => weight ?? []) } : {}),
+  };
+}
+
+/**
+ * `0.8`, or `1@0,0.2@0.5`: strengths at shares of the run. Source of the form: cheald/sd-webui-loractl, README.
+ * Undefined when it is neither.
+ */
+function readStrength(text: string): StrengthSchedule | undefined {
+  const points = text.split(',').map((item) => {
+    const [weight = '', share = '0', more] = item.split('@');
+    const [strength, at] = [readNumber(weight), readNumber(share)];
+    return strength === undefined || at === undefined || more !== undefined || at < 0 || at > 1
+      ? undefined
+      : { at, strength };
+  });
+  const found = points.flatMap((point) => point ?? []);
+  if (found.length !== points.length || (points.length > 1 && !text.includes('@'))) return undefined;
+  return found.sort((a, b) => a.at - b.at);
+}
+
+/** The strength at a share of the run, 0..1. */
+export function strengthAt(schedule: StrengthSchedule, share: number): number {
+  const next = schedule.findIndex(({ at }) => at >= share);
+  const [before, after] = [schedule[next - 1], schedule[next]];
+  if (!after) return schedule.at(-1)?.strength ?? 1;
+  if (!before || after.at === before.at) return after.strength;
+  const t = (share - before.at) / (after.at - before.at);
+  return before.strength + t * (after.strength - before.strength);
 }
 
 function readNumber(text: string): number | undefined {

@@ -140,7 +140,9 @@ describe('adapters on a text encoder', () => {
 
   it('stops when the job is cancelled', async () => {
     const signal = AbortSignal.abort();
-    await expect(readLoraStack({ encoders: [part] }, [request(fileOf('a', factors))], signal)).rejects.toMatchObject({
+    await expect(
+      readLoraStack({ encoders: [part] }, [request(fileOf('a', factors))], { signal }),
+    ).rejects.toMatchObject({
       code: 'job/cancelled',
     });
   });

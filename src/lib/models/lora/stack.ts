@@ -23,6 +23,16 @@ export interface LoraRequest {
   readonly index: TensorIndex;
   readonly unetStrength: number;
   readonly textStrength: number;
+  /** Only the first so many ranks of low-rank layers. */
+  readonly rank?: number;
+  /** Further strength of a denoiser layer by its name; part of what `id` stands for. */
+  readonly layerWeight?: (layer: string) => number;
+}
+
+export interface StackOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Merges everything into weights: no side path, at the cost of memory and of reading again for other strengths. */
+  readonly merge?: boolean;
 }
 
 export interface LoraReport {
@@ -98,7 +108,8 @@ async function readSteps(
     }
     const { ordered, shape } = fusedShape(found);
     try {
-      const patch = await readLayer(layer, shape, scales(layer.name), signal);
+      const whole = await readLayer(layer, shape, scales(layer.name), signal);
+      const patch = request.rank === undefined ? whole : limitRank(whole, request.rank);
       matchedKeys += layer.keys.length;
       const strength = first.part.role === 'denoiser' ? request.unetStrength : request.textStrength;
       for (const target of ordered) {
@@ -107,7 +118,14 @@ async function readSteps(
         const rows = ordered.length > 1 ? target.rows : undefined;
         own.set(target.layer, [
           ...(own.get(target.layer) ?? []),
-          { request, strength, patch, rows, fused: ordered, shape },
+          {
+            request,
+            strength,
+            patch: weighted(patch, first.part.role === 'denoiser' ? request.layerWeight?.(target.layer) : undefined),
+            rows,
+            fused: ordered,
+            shape,
+          },
         ]);
       }
     } catch (error) {
@@ -124,6 +142,36 @@ function readLayer(layer: AdapterLayer, shape: Shape, scale: number | undefined,
     ...(scale === undefined ? {} : { declaredScale: scale }),
     ...(signal ? { signal } : {}),
   });
+}
+
+/** The first ranks of a low-rank patch, with the scale of all. Source: Forge's `dyn` argument. */
+function limitRank(patch: LayerPatch, most: number): LayerPatch {
+  const { weight } = patch;
+  if (weight?.kind !== 'low-rank' || weight.mid || weight.rank <= most || most < 1) return patch;
+  const { rank, down, up } = weight;
+  const row = down.length / rank;
+  const kept = Float32Array.from({ length: (up.length / rank) * most }, (_, i) => {
+    const at = Math.floor(i / most) * rank + (i % most);
+    return up[at] ?? 0;
+  });
+  return { ...patch, weight: { ...weight, rank: most, down: down.slice(0, most * row), up: kept } };
+}
+
+/** A patch of other strength; one that depends on its weight is blended less. */
+function weighted(patch: LayerPatch, factor = 1): LayerPatch {
+  if (factor === 1) return patch;
+  const { weight, bias } = patch;
+  const scaled = (data: Float32Array) => data.map((value) => value * factor);
+  const change =
+    weight?.kind === 'low-rank'
+      ? { ...weight, scale: weight.scale * factor }
+      : weight?.kind === 'delta'
+        ? { ...weight, delta: scaled(weight.delta) }
+        : weight && {
+            ...weight,
+            apply: (base: Float32Array, strength: number) => weight.apply(base, strength * factor),
+          };
+  return { ...(change ? { weight: change } : {}), ...(bias ? { bias: scaled(bias) } : {}) };
 }
 
 /** Rows of a row-major matrix. */
@@ -220,9 +268,9 @@ async function buildLayer(
   builder: PartBuilder,
   target: Target,
   steps: readonly Step[],
-  signal: AbortSignal | undefined,
+  { signal, merge = false }: StackOptions,
 ): Promise<void> {
-  const last = steps.findLastIndex((step) => isTransform(step) || isNorm(step));
+  const last = merge ? steps.length - 1 : steps.findLastIndex((step) => isTransform(step) || isNorm(step));
   const merged = steps.slice(0, last + 1);
   const mergedId = merged.at(-1)?.request.id;
   if (mergedId !== undefined) {
@@ -269,8 +317,9 @@ async function addMergedBias(
 export async function readLoraStack(
   parts: { denoiser?: ModelPart; encoders: readonly ModelPart[] },
   requests: readonly LoraRequest[],
-  signal?: AbortSignal,
+  options: StackOptions = {},
 ): Promise<LoraStack> {
+  const { signal } = options;
   const targets = adapterTargets(parts);
   const steps = new Map<ModelPart, Map<string, Step[]>>();
   const reports: LoraReport[] = [];
@@ -279,7 +328,7 @@ export async function readLoraStack(
   const built = new Map<ModelPart, PartStack>();
   for (const [part, layers] of steps) {
     const builder = new PartBuilder();
-    for (const [layer, own] of layers) await buildLayer(builder, { part, layer }, own, signal);
+    for (const [layer, own] of layers) await buildLayer(builder, { part, layer }, own, options);
     built.set(part, builder.finish(order));
   }
   return { parts: built, reports };
