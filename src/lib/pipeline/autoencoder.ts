@@ -1,10 +1,20 @@
-/** Latents ⇄ pictures through the model's autoencoder, one picture at a time so that memory stays bounded. */
-import type { DeviceTensor, HostTensor } from '../backends/backend';
+/** Latents ⇄ pictures through the model's autoencoder, one picture at a time; in tiles where the whole does not fit. */
+import type { HostTensor } from '../backends/backend';
 import { AppError } from '../base/errors';
-import { buildVaeDecoder, buildVaeEncoder } from '../models/vae';
 import type { PixelImage } from '../rpc/engine';
 import type { LoadedModel } from './loaded_model';
 import { pixelsToTensor, tensorToPixels } from './pixels';
+import {
+  tiledGraphs,
+  buildVae,
+  runProgram,
+  runTiledVae,
+  tiledVae,
+  TILE_SIDES_PX,
+  type TiledVae,
+  type VaeSide,
+  type VaeSize,
+} from './tiled_vae';
 
 /**
  * One latent `[1, C, h, w]` on the denoiser's side as a picture.
@@ -17,11 +27,7 @@ export async function decodeLatent(
 ): Promise<PixelImage> {
   assertFinite(latent, 'the latent');
   const [, , height = 0, width = 0] = latent.shape;
-  const spec = { batch: 1, height, width, circular: options.tiling };
-  const program = await model.program('decoder', JSON.stringify(spec) + model.vaeKey, () =>
-    buildVaeDecoder(model.detected, spec),
-  );
-  const pixels = await runSingle(model, program, latent, options.signal);
+  const pixels = await runVae(model, 'decoder', { height, width, circular: options.tiling }, latent, options.signal);
   assertFinite(pixels, 'the picture');
   return tensorToPixels(pixels);
 }
@@ -64,33 +70,78 @@ export async function encodePixels(
       { details: { widthPx, heightPx, stride } },
     );
   }
-  const spec = { batch: 1, height: heightPx / stride, width: widthPx / stride, circular: options.tiling };
-  const program = await model.program('encoder', JSON.stringify(spec) + model.vaeKey, () =>
-    buildVaeEncoder(model.detected, spec),
-  );
-  return runSingle(model, program, pixels, options.signal);
+  const size = { height: heightPx / stride, width: widthPx / stride, circular: options.tiling };
+  return runVae(model, 'encoder', size, pixels, options.signal);
 }
 
-/** Runs a program with one input and one output, whatever their names. */
-async function runSingle(
+/** How an autoencoder runs: whole, or in tiles of a side. */
+type VaeWay = { readonly kind: 'whole' } | { readonly kind: 'tiles'; readonly vae: TiledVae };
+
+function runVae(
   model: LoadedModel,
-  program: Awaited<ReturnType<LoadedModel['program']>>,
-  tensor: HostTensor,
+  side: VaeSide,
+  size: VaeSize,
+  input: HostTensor,
   signal: AbortSignal | undefined,
 ): Promise<HostTensor> {
-  const [input] = program.graph.inputs.keys();
-  const [output] = program.graph.outputs.keys();
-  const uploaded: DeviceTensor = model.backend.upload(tensor);
-  try {
-    const outputs = await program.run({ [input ?? 'x']: uploaded }, signal ? { signal } : {});
-    const result = outputs[output ?? 'y'];
-    if (!result) throw new AppError('backend/run', `${program.graph.name}: gave no output.`);
+  return model.withRoom(side, async () => {
+    const way = chooseWay(model, side, size);
+    if (way.kind === 'tiles') return runTiledVae(model, way.vae, input, signal);
+    const key = JSON.stringify(size) + model.vaeKey;
+    // Program and graph go together: nothing is built when the program is still there.
+    const what = { component: side, key, build: () => buildVae(model.detected, side, size) };
+    const result = Object.values(await runProgram(model, what, input, signal))[0];
+    if (!result) throw new AppError('backend/run', `autoencoder: the ${side} gave no output.`);
+    return result;
+  });
+}
+
+/** Choices made for a model, by everything that they depend on. */
+const chosen = new WeakMap<LoadedModel, Map<string, VaeWay>>();
+
+/**
+ * Whole where that fits beside the denoiser, which the next picture needs; else in tiles; and only if those do not fit
+ * either without the denoiser.
+ */
+function chooseWay(model: LoadedModel, side: VaeSide, size: VaeSize): VaeWay {
+  const denoisers = model.components.filter((name) => name.startsWith('denoiser'));
+  const key = JSON.stringify([side, size, model.vaeKey, model.tiledVae, model.residency.limitBytes, denoisers]);
+  const choices = chosen.get(model) ?? new Map<string, VaeWay>();
+  chosen.set(model, choices);
+  const known = choices.get(key);
+  if (known) return known;
+  const way = firstThatFits(model, side, size, denoisers);
+  choices.set(key, way);
+  if (way.kind === 'tiles')
+    model.residency.onMeasure?.(`${side}: in tiles of ${way.vae.tileWidth * way.vae.stride} pixels`);
+  return way;
+}
+
+function firstThatFits(model: LoadedModel, side: VaeSide, size: VaeSize, keep: readonly string[]): VaeWay {
+  const { tiledVae: wanted } = model;
+  const whole: VaeWay = { kind: 'whole' };
+  const fits = (way: VaeWay, staying: readonly string[]) =>
+    way.kind === 'whole'
+      ? model.hasRoom(() => buildVae(model.detected, side, size), { keep: staying })
+      : tiledGraphs(way.vae).every((built) => model.hasRoom(() => built, { keep: staying }));
+  if (wanted === 'never' || (wanted === 'auto' && fits(whole, keep))) return whole;
+  const ways = tileWays(model, side, size);
+  const [first] = ways;
+  if (!first) return whole;
+  const all = wanted === 'auto' ? [whole, ...ways] : ways;
+  return ways.find((way) => fits(way, keep)) ?? all.find((way) => fits(way, [])) ?? ways.at(-1) ?? first;
+}
+
+/** Tiles smaller than the picture, larger ones first; none where the network cannot be cut. */
+function tileWays(model: LoadedModel, side: VaeSide, size: VaeSize): VaeWay[] {
+  const { stride } = model.detected.latent;
+  const largest = stride * Math.max(size.height, size.width);
+  return TILE_SIDES_PX.filter((tilePx) => tilePx < largest).flatMap((tilePx): VaeWay[] => {
     try {
-      return await model.backend.download(result);
-    } finally {
-      for (const tensor of Object.values(outputs)) tensor.dispose();
+      return [{ kind: 'tiles', vae: tiledVae(model.detected, side, size, tilePx) }];
+    } catch (error) {
+      if (error instanceof AppError) return [];
+      throw error;
     }
-  } finally {
-    uploaded.dispose();
-  }
+  });
 }

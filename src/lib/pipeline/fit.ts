@@ -35,7 +35,7 @@ export interface FitRequest {
   readonly cfgScale?: number;
   /** Text tokens where the family does not fix them. Default 128. */
   readonly promptTokens?: number;
-  /** What the verdict may count on. Default: what the engine does today. */
+  /** What the verdict may count on. Default: everything that the engine does on WebGPU. */
   readonly measures?: readonly FitMeasure[];
   /** What the device really reaches, from a measurement; needed for `secondsPerPicture`. */
   readonly measuredFlopsPerSecond?: number;
@@ -43,13 +43,10 @@ export interface FitRequest {
 
 export type FitVerdict = 'fits' | 'fits with tiling and sequential loading' | 'companion' | 'no';
 
-export const FIT_MEASURES = ['split guidance', 'tiled decoding', 'sequential loading'] as const;
+export const FIT_MEASURES = ['split guidance', 'tiled decoding', 'sequential loading', 'streamed weights'] as const;
 
 /** What can be done when memory is short. */
 export type FitMeasure = (typeof FIT_MEASURES)[number];
-
-/** What the engine does by itself: conditions run one at a time when a batch of them does not fit. */
-const ENGINE_MEASURES: readonly FitMeasure[] = ['split guidance'];
 
 /** How weights are kept: all at once, one stage at a time, or block by block. */
 export type Residency = 'resident' | 'sequential' | 'streaming';
@@ -160,7 +157,7 @@ export function planFit(model: DetectedModel, request: FitRequest): FitPlan {
   }
 
   const all = combinations(stages);
-  const able = request.measures ?? ENGINE_MEASURES;
+  const able = request.measures ?? FIT_MEASURES;
   const every = waysToRun(all, stages);
   const ways = every.filter(({ measures }) => measures.every((measure) => able.includes(measure)));
   const best = ways.find(({ bytes }) => bytes <= limits.budgetBytes);
@@ -197,9 +194,9 @@ interface Way {
   readonly measures: readonly FitMeasure[];
 }
 
-/** Every combination with everything resident, then stage by stage; preferred ones first. */
+/** Every combination with everything resident, then stage by stage, then with weights passing through; preferred ones first. */
 function waysToRun(all: readonly (readonly StagePlan[])[], stages: StageTable): Way[] {
-  return (['resident', 'sequential'] as const).flatMap((residency) =>
+  return (['resident', 'sequential', 'streaming'] as const).flatMap((residency) =>
     all.map((chosen) => ({
       chosen,
       bytes: TOTALS[residency](chosen),
@@ -213,7 +210,8 @@ function measuresOf(residency: Residency, chosen: readonly StagePlan[], stages: 
   return [
     ...(stages.denoiser.length > 1 && has('denoiser', /one condition/) ? (['split guidance'] as const) : []),
     ...(has('decoder', /tiles/) ? (['tiled decoding'] as const) : []),
-    ...(residency === 'sequential' ? (['sequential loading'] as const) : []),
+    ...(residency === 'resident' ? [] : (['sequential loading'] as const)),
+    ...(residency === 'streaming' ? (['streamed weights'] as const) : []),
   ];
 }
 

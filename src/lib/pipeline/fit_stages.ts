@@ -4,15 +4,13 @@ import { planWebgpu } from '../backends/webgpu/backend';
 import { KERNEL_VARIANTS } from '../backends/webgpu/variants';
 import { defaultTuning, type Tuning } from '../backends/webgpu/tuning';
 import { AppError } from '../base/errors';
-import { elementCount } from '../base/shape';
 import { graphCost } from '../graph/cost';
 import { guidanceRows } from '../graph/passes/guidance_rows';
-import type { Graph } from '../graph/ir';
 import type { DetectedModel, TextEncoderSlot } from '../models/family';
 import type { BuiltGraph } from '../models/part';
 import { buildTextEncoder } from '../models/text';
 import { buildVaeDecoder } from '../models/vae';
-import { packedBytes, quantType } from '../quant/registry';
+import { tiledVae, tilesOf, TILE_SIDES_PX, type TiledVae } from './tiled_vae';
 
 export interface DeviceLimits {
   /** Largest buffer. */
@@ -43,7 +41,7 @@ export interface StagePlan {
   readonly arenaBytes: number;
   readonly naiveArenaBytes: number;
   readonly peakBytes: number;
-  /** Weights on the device when the blocks of the network pass through one after the other, two held at a time. */
+  /** Weights on the device when as many as possible pass through, group by group, two held at a time. */
   readonly streamedWeightsBytes: number;
   /** One run of the stage's graph; see `runs`. */
   readonly flops: number;
@@ -65,25 +63,6 @@ export const USUAL_TUNING: Tuning = defaultTuning({
   halfFloats: true,
 });
 
-const BLOCK = /^(.*(?:blocks?|layers|resnets|attentions|refiner)\.\d+)\./;
-
-/** Share of stored weight bytes that must be on the device when blocks are streamed, double buffered. */
-function streamedShare(graph: Graph): number {
-  const blocks = new Map<string, number>();
-  let total = 0;
-  let rest = 0;
-  for (const value of graph.values) {
-    if (value.source.kind !== 'weight') continue;
-    const bytes = packedBytes(quantType(value.source.type), elementCount(value.shape));
-    total += bytes;
-    const block = BLOCK.exec(value.source.name)?.[1];
-    if (block === undefined) rest += bytes;
-    else blocks.set(block, (blocks.get(block) ?? 0) + bytes);
-  }
-  const largest = Math.max(0, ...blocks.values());
-  return total === 0 ? 1 : Math.min(1, (rest + 2 * largest) / total);
-}
-
 function planStage(
   stage: StageName,
   variant: string,
@@ -101,7 +80,7 @@ function planStage(
       arenaBytes: plan.arenaBytes,
       naiveArenaBytes: plan.naiveArenaBytes,
       peakBytes: plan.peakBytes,
-      streamedWeightsBytes: Math.ceil(plan.weightsBytes * streamedShare(graph)),
+      streamedWeightsBytes: planWebgpu(graph, weights, limits, USUAL_TUNING, { weightsBudgetBytes: 0 }).weightsBytes,
       flops: graphCost(graph).flops,
       runs,
     };
@@ -154,13 +133,46 @@ export function decoderGraph(model: DetectedModel, size: { widthPx: number; heig
   return buildVaeDecoder(model, { batch: 1, height: size.heightPx / stride, width: size.widthPx / stride });
 }
 
-/** Sides of decoder tiles to try, pixels, and the share of a side that neighbours overlap. */
-const TILE_SIDES_PX = [512, 256] as const;
-const TILE_OVERLAP = 1 / 4;
-
-function tilesAlong(sidePx: number, tilePx: number): number {
-  const step = tilePx * (1 - TILE_OVERLAP);
-  return sidePx <= tilePx ? 1 : Math.ceil((sidePx - tilePx) / step) + 1;
+/** The decoder in tiles: its halves keep their weights both, their arenas follow each other. */
+function planTiledDecoder(
+  model: DetectedModel,
+  { widthPx, heightPx }: PictureSpec,
+  tilePx: number,
+  limits: DeviceLimits,
+): StageResult {
+  const { stride } = model.latent;
+  const size = { height: heightPx / stride, width: widthPx / stride, circular: false };
+  const variant = `${tilePx} px tiles`;
+  let vae: TiledVae;
+  try {
+    vae = tiledVae(model, 'decoder', size, tilePx);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { stage: 'decoder', variant, refusal: error };
+  }
+  const { tile, whole, tileMoments } = vae;
+  const plans = [tile, ...(tileMoments ? [tileMoments] : []), whole].map((built) =>
+    planStage('decoder', variant, () => built, limits),
+  );
+  const planned = plans.filter(isPlanned);
+  const [one] = planned;
+  const rest = planned.at(-1);
+  const refused = plans.find((plan) => !isPlanned(plan));
+  if (refused || !one || !rest) return refused ?? planStage('decoder', variant, () => tile, limits);
+  const runs = tilesOf(vae, size).length;
+  const arenaBytes = Math.max(...planned.map((plan) => plan.arenaBytes));
+  const weightsBytes = one.weightsBytes + rest.weightsBytes;
+  return {
+    ...one,
+    weightsBytes,
+    arenaBytes,
+    naiveArenaBytes: Math.max(...planned.map((plan) => plan.naiveArenaBytes)),
+    peakBytes: weightsBytes + arenaBytes,
+    streamedWeightsBytes: one.streamedWeightsBytes + rest.streamedWeightsBytes,
+    // Every tile runs once for its picture and once for the statistics.
+    flops: one.flops + rest.flops / runs + (tileMoments ? one.flops : 0),
+    runs,
+  };
 }
 
 export interface StageTable {
@@ -194,9 +206,7 @@ export function planStages(model: DetectedModel, spec: PictureSpec, limits: Devi
     decoder.push(planStage('decoder', 'whole', () => decoderGraph(model, spec), limits));
     for (const tilePx of TILE_SIDES_PX) {
       if (spec.widthPx <= tilePx && spec.heightPx <= tilePx) continue;
-      const tile = { widthPx: Math.min(tilePx, spec.widthPx), heightPx: Math.min(tilePx, spec.heightPx) };
-      const runs = tilesAlong(spec.widthPx, tilePx) * tilesAlong(spec.heightPx, tilePx);
-      decoder.push(planStage('decoder', `${tilePx} px tiles`, () => decoderGraph(model, tile), limits, runs));
+      decoder.push(planTiledDecoder(model, spec, tilePx, limits));
     }
   }
   return { encoders, denoiser, decoder };

@@ -58,6 +58,7 @@ export interface GenerateHost {
  */
 export async function generate(model: LoadedModel, request: GenerateRequest, host: GenerateHost): Promise<JobResult> {
   const clock = new JobClock();
+  model.tiledVae = request.tiledVae ?? 'auto';
   const meter = new JobMeter(model.residency, clock);
   const hooks = new HookRunner(host.extensions ?? [], ({ extension, hook, cause }) => {
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -34,6 +34,8 @@ export class LoadedModel {
   /** First 10 digits of the file's SHA-256, as the web UIs show it; empty when unknown. */
   readonly hash: string;
   readonly residency: Residency;
+  /** Whether the autoencoder runs in tiles; set by each job. */
+  tiledVae: 'auto' | 'always' | 'never' = 'auto';
   readonly #encodings = new Map<string, EncoderOutput>();
   #stack: LoraStack | undefined;
   #schedules: ReadonlyMap<string, StrengthSchedule> = new Map();
@@ -99,6 +101,11 @@ export class LoadedModel {
     if (held) return held;
     const built = this.#built(build, part);
     return this.residency.admit({ owner: this, component, key, built, options, whole });
+  }
+
+  /** Names of the components on the device. */
+  get components(): readonly string[] {
+    return this.residency.componentsOf(this);
   }
 
   /** Whether a component would fit beside others of this model that are to stay. */

@@ -64,6 +64,10 @@ export class Residency {
     return this.#held.map(({ program }) => program);
   }
 
+  componentsOf(owner: Owner): readonly string[] {
+    return this.#held.filter((one) => one.owner === owner).map(({ component }) => component);
+  }
+
   /** The program of a component if it is still there and still the one wanted. */
   find(owner: Owner, component: string, key: string): Program | undefined {
     const at = this.#held.findIndex((one) => one.owner === owner && one.component === component && one.key === key);

@@ -66,7 +66,10 @@ describe('planFit', () => {
     const eased = verdict(peakBytes.sequential ?? 0);
     expect(eased.verdict).toBe('fits with tiling and sequential loading');
     expect(eased.measures).toContain('sequential loading');
-    const tight = (peakBytes.sequential ?? 0) - 1;
+    const streamed = verdict((peakBytes.sequential ?? 0) - 1);
+    expect(streamed.verdict).toBe('fits with tiling and sequential loading');
+    expect(streamed.measures).toContain('streamed weights');
+    const tight = (peakBytes.streaming ?? 0) - 1;
     expect(verdict(tight).verdict).toBe('companion');
     expect(verdict(tight, tight).verdict).toBe('no');
   });
@@ -86,13 +89,16 @@ describe('planFit', () => {
 
   it('without tiles the same device refuses, with its limit in the reason', () => {
     const tight = limits(16, { maxBindingBytes: 256 * 2 ** 20 });
-    const plan = planFit(sd15, { limits: tight, widthPx: 1024, heightPx: 1024 });
+    const plan = planFit(sd15, { measures: ['split guidance'], limits: tight, widthPx: 1024, heightPx: 1024 });
     expect(plan.verdict).toBe('companion');
     expect(plan.reason).toMatch(/binding limit.*with split guidance, tiled decoding\.$/);
   });
 
-  it('counts only on what the engine does, and says what would help', () => {
-    const plan = planFit(sd15, { limits: limits(0, { budgetBytes: roomy.peakBytes.sequential ?? 0 }) });
+  it('counts only on the measures that are allowed, and says what would help', () => {
+    const plan = planFit(sd15, {
+      measures: ['split guidance'],
+      limits: limits(0, { budgetBytes: roomy.peakBytes.sequential ?? 0 }),
+    });
     expect(plan.verdict).toBe('companion');
     expect(plan.measures).toEqual([]);
     expect(plan.reason).toMatch(/It would need \d+ MiB with .*sequential loading\./);
@@ -119,6 +125,20 @@ describe('planFit', () => {
     const four = planFit(sd15, { limits: limits(16), batch: 4 });
     expect(four.flopsPerPicture).toBeLessThanOrEqual(roomy.flopsPerPicture);
     expect(four.peakBytes.resident).toBeGreaterThan(roomy.peakBytes.resident ?? 0);
+  });
+
+  it.each([
+    ['flux', 'Q4_0', 8, 1024],
+    ['flux', 'Q4_0', 4, 1024],
+    ['klein', 'Q4_0', 4, 1024],
+    ['sd15', 'Q8_0', 1.5, 512],
+  ] as const)('%s in %s fits %d GiB at %d pixels', (id, type, gib, side) => {
+    const size = trueSizeById(id);
+    if (!size) throw new Error(id);
+    const plan = planFit(syntheticModel(size, type), { limits: limits(gib), widthPx: side, heightPx: side });
+    expect(plan.verdict).toMatch(/^fits/);
+    // Weights pass through only where memory leaves no other way.
+    expect(plan.measures.includes('streamed weights')).toBe(id === 'flux' && gib === 4);
   });
 
   it('refuses sizes that the model cannot make', () => {

@@ -104,9 +104,12 @@ export class GraphWriter {
     return output;
   }
 
-  /** The new graph. Outputs keep their names; taps of values that a pass removed are dropped. */
-  finish(): Graph {
-    const outputs = new Map([...this.#graph.outputs].map(([name, id]) => [name, this.map(id)]));
+  /**
+   * The new graph. Outputs keep their names; taps of values that a pass removed are dropped.
+   * @param wanted old values by output name; default the outputs of the old graph
+   */
+  finish(wanted: ReadonlyMap<string, ValueId> = this.#graph.outputs): Graph {
+    const outputs = new Map([...wanted].map(([name, id]) => [name, this.map(id)]));
     const taps = new Map<string, ValueId>();
     for (const [name, id] of this.#graph.taps) {
       const mapped = this.#map.get(id);
