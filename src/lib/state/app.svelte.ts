@@ -1,11 +1,13 @@
 /** Everything the pages share, made once by the layout and handed down by context. */
 import { getContext, setContext } from 'svelte';
+import { toPlainError, type PlainError } from '../base/errors';
 import { openDatabase, type Database } from '../storage/database';
 import { GalleryStore } from '../storage/gallery_store';
 import { QueueStore } from '../storage/queue_store';
 import { SettingsStore } from '../storage/settings_store';
 import { Background } from './background.svelte';
 import { Commands } from './commands.svelte';
+import { CompanionState } from './companion.svelte';
 import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GalleryState } from './gallery.svelte';
@@ -38,6 +40,7 @@ export class AppState {
     },
   );
   readonly engine: EngineState;
+  readonly companion: CompanionState;
   readonly generation: GenerationState;
   readonly preferences: Preferences;
   readonly gallery: GalleryState;
@@ -57,6 +60,8 @@ export class AppState {
     this.generation = new GenerationState(this.engine);
     const settings = new SettingsStore(() => this.database());
     this.preferences = new Preferences(settings);
+    this.companion = new CompanionState(settings);
+    this.engine.onCompanionLost = (error) => void this.#withoutCompanion(toPlainError(error));
     this.history = new PromptHistory(settings);
     const database = () => this.database();
     this.gallery = new GalleryState(new GalleryStore(database), this.toasts);
@@ -93,7 +98,11 @@ export class AppState {
 
   /** Reads the preferences, then takes the engine when no other tab has it. */
   async start(): Promise<void> {
-    await this.preferences.load();
+    await Promise.all([this.preferences.load(), this.companion.load()]);
+    if (location.hash.length > 1 && (await this.companion.takeFromUrl(location))) {
+      // The token belongs neither into the history nor into a copied address.
+      history.replaceState(history.state, '', location.pathname + location.search);
+    }
     const { language } = this.preferences;
     await this.i18n.use(language === '' ? navigator.languages : [language]);
     void this.history.load();
@@ -112,8 +121,29 @@ export class AppState {
 
   async restartEngine(): Promise<void> {
     const { backend, threads, model } = this.preferences;
-    await this.engine.start({ backend, threads, model: sourceOf(model) });
+    const { target } = this.companion;
+    if (target) {
+      await this.engine.start({ backend, threads, model: target.model, companion: target.address });
+      const { error } = this.engine;
+      if (error?.code.startsWith('companion/')) return this.#withoutCompanion(error);
+    } else await this.engine.start({ backend, threads, model: sourceOf(model) });
     this.#takeDefaults();
+  }
+
+  /** This device computes in place of a companion that went away; canvas, form and pictures are the page's own. */
+  async #withoutCompanion(error: PlainError): Promise<void> {
+    if (!this.companion.active) return;
+    // For this visit only: on the next one the companion may be there again.
+    this.companion.active = false;
+    this.companion.error = error;
+    await this.restartEngine();
+    this.engine.error ??= error;
+  }
+
+  /** The companion's settings changed: what computes now, and with which model. */
+  async useCompanion(): Promise<void> {
+    await this.restartEngine();
+    if (this.engine.model) this.generation.useDefaults(this.engine.model);
   }
 
   /** Of the first model only: after a crash, the form stays as it was. */

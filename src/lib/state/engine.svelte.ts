@@ -13,11 +13,15 @@ import type {
   NetworkSummary,
 } from '../rpc/engine';
 import { installErrorTransfer } from '../rpc/error_transfer';
+import type { CompanionAddress } from '../rpc/http_engine';
 
 export type EnginePhase = 'starting' | 'loading' | 'ready' | 'failed';
 
 /** Makes the worker; given by the page's entry, since only it may join the two halves. */
 export type WorkerFactory = () => Worker;
+
+/** The engine's methods as both ways give them: in a worker, or in a companion over HTTP. */
+type Engine = Remote<EngineContract> | EngineContract;
 
 export class EngineState {
   phase: EnginePhase = $state('starting');
@@ -30,7 +34,9 @@ export class EngineState {
   readonly #createWorker: WorkerFactory;
   readonly #baseUrl: string;
   #worker: Worker | undefined;
-  #remote: Remote<EngineContract> | undefined;
+  #remote: Engine | undefined;
+  /** Called when a companion is lost; the job that it had has failed already. */
+  onCompanionLost: ((error: AppError) => void) | undefined;
   /** Ends every call that waits for the present worker. */
   #end: ((error: AppError) => void) | undefined;
   #ended: Promise<never> | undefined;
@@ -41,33 +47,54 @@ export class EngineState {
     this.#baseUrl = baseUrl;
   }
 
-  /** Starts (or restarts) the worker and opens a model; failures are kept in `error`, never thrown. */
-  async start(options: { backend: BackendChoice; threads: number; model: ModelSource }): Promise<void> {
+  /**
+   * Starts (or restarts) the worker and opens a model; failures are kept in `error`, never thrown.
+   * @param options.companion computes instead of this device
+   */
+  async start(options: {
+    backend: BackendChoice;
+    threads: number;
+    model: ModelSource;
+    companion?: CompanionAddress;
+  }): Promise<void> {
     this.stop();
     this.phase = 'starting';
     this.error = undefined;
     // The new worker has none; a model that only the page remembers would look ready.
     this.model = undefined;
-    const worker = this.#createWorker();
-    this.#worker = worker;
     this.#ended = new Promise<never>((_resolve, reject) => {
       this.#end = reject;
     });
     // Nobody waits for a crash that happens between jobs.
     this.#ended.catch(() => undefined);
-    worker.addEventListener('error', (event) => {
-      event.preventDefault();
-      if (worker === this.#worker) this.#crash(event.message);
-    });
-    const remote = wrap<EngineContract>(worker);
-    this.#remote = remote;
     try {
+      const remote = options.companion ? await this.#connect(options.companion) : this.#startWorker();
       const { backend, threads, model } = options;
       this.status = await this.#alive(remote.start({ backend, threads, baseUrl: this.#baseUrl }));
       await this.openModel(model);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #startWorker(): Engine {
+    const worker = this.#createWorker();
+    this.#worker = worker;
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      if (worker === this.#worker) this.#crash(event.message);
+    });
+    return (this.#remote = wrap<EngineContract>(worker));
+  }
+
+  async #connect(address: CompanionAddress): Promise<Engine> {
+    const { companionEngine } = await import('../rpc/connect_companion');
+    return (this.#remote = companionEngine(address));
+  }
+
+  /** A callback as the present engine takes it. */
+  #callback<F extends (event: JobEvent) => void>(listen: F): F {
+    return this.#worker ? proxy(listen) : listen;
   }
 
   /** Opens another model; the old one stays in use when this fails. */
@@ -78,7 +105,7 @@ export class EngineState {
     this.error = undefined;
     this.notices = [];
     try {
-      const onEvent = proxy((event: JobEvent) => {
+      const onEvent = this.#callback((event: JobEvent) => {
         if (event.kind === 'loading') this.loading = event;
         if (event.kind === 'notice') this.notices = [...this.notices, event];
       });
@@ -104,7 +131,10 @@ export class EngineState {
       throw new AppError('backend/unavailable', 'engine: it is not running; restart it on the Engine page.');
     }
     try {
-      return await this.#alive(remote.generate(jobId, request, proxy(onEvent), policy));
+      return await this.#alive(remote.generate(jobId, request, this.#callback(onEvent), policy));
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'companion/lost') this.onCompanionLost?.(error);
+      throw error;
     } finally {
       // A failed job changes what is in memory, too.
       if (this.#remote === remote) await this.#refreshStatus(remote);
@@ -144,7 +174,10 @@ export class EngineState {
 
   #close(error: AppError): void {
     this.#end?.(error);
-    this.#remote?.[releaseProxy]();
+    const remote = this.#remote;
+    if (remote && releaseProxy in remote) remote[releaseProxy]();
+    // A worker ends with its engine; a companion only loses this page, and with it this page's jobs.
+    else void remote?.dispose();
     this.#worker?.terminate();
     this.#remote = undefined;
     this.#worker = undefined;
@@ -166,7 +199,7 @@ export class EngineState {
     return this.#ended ? Promise.race([this.#ended, answer]) : answer;
   }
 
-  async #refreshStatus(remote: Remote<EngineContract>): Promise<void> {
+  async #refreshStatus(remote: Engine): Promise<void> {
     try {
       this.status = await this.#alive(remote.status());
     } catch {
