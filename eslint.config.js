@@ -12,7 +12,10 @@ const confined = (object, property, where) => ({
 const GPU = confined('navigator', 'gpu', 'src/lib/backends/webgpu');
 const restricted = (...rules) => ['error', ...rules];
 const INDEXED_DB = { name: 'indexedDB', message: 'IndexedDB is used in src/lib/storage only.' };
-const FETCH = { name: 'fetch', message: 'Network access lives in src/lib/storage, src/lib/rpc/connect_companion, workers and the companion.' };
+const FETCH = {
+  name: 'fetch',
+  message: 'Network access lives in src/lib/storage, src/lib/rpc/connect_companion, workers and the companion.',
+};
 
 export default ts.config(
   { ignores: ['node_modules/', '.svelte-kit/', 'build/', 'static/', 'tests/golden/data/', '.cache/'] },

@@ -269,4 +269,14 @@ export const arLater: LaterMessages = {
     many: 'تُرك {count} ملفًا',
     other: 'تُرك {count} ملف',
   },
+  'companion.title': 'البرنامج المرافق',
+  'companion.hint':
+    'يمكن لبرنامج آخر على هذا الجهاز، أو لجهاز أقوى، أن يحسب بدلًا من المتصفح: شغّل هناك npm run companion وافتح العنوان الذي يعرضه، أو أدخل العنوان والرمز هنا.',
+  'companion.url': 'العنوان',
+  'companion.token': 'الرمز',
+  'companion.connect': 'اتصال',
+  'companion.leave': 'العودة إلى هذا الجهاز',
+  'companion.model': 'نموذج البرنامج المرافق',
+  'companion.active': 'يُحسب بواسطة {name}',
+  'companion.offer': 'دع البرنامج المرافق يحسب',
 };

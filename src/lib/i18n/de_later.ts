@@ -255,4 +255,14 @@ export const deLater: LaterMessages = {
   'models.delete.inPlace': '{name} aus der Liste nehmen? Die Datei bleibt, wo sie ist.',
   'models.found.missing': 'Braucht noch: {parts}',
   'models.found.ignored': { one: '{count} Datei nicht beachtet', other: '{count} Dateien nicht beachtet' },
+  'companion.title': 'Companion',
+  'companion.hint':
+    'Ein anderes Programm auf diesem Gerät oder ein stärkerer Rechner kann anstelle des Browsers rechnen: Starte es dort mit npm run companion und öffne die ausgegebene Adresse, oder trage Adresse und Token hier ein.',
+  'companion.url': 'Adresse',
+  'companion.token': 'Token',
+  'companion.connect': 'Verbinden',
+  'companion.leave': 'Wieder auf diesem Gerät rechnen',
+  'companion.model': 'Modell des Companions',
+  'companion.active': 'Es rechnet {name}',
+  'companion.offer': 'Einen Companion rechnen lassen',
 };

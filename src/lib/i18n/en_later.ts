@@ -255,6 +255,16 @@ export const enLater = {
   'models.delete.inPlace': 'Take {name} from the list? The file stays where it is.',
   'models.found.missing': 'Still needs: {parts}',
   'models.found.ignored': { one: '{count} file left out', other: '{count} files left out' },
+  'companion.title': 'Companion',
+  'companion.hint':
+    'Another program on this device, or a stronger machine, can compute in place of the browser: start it there with npm run companion and open the address that it prints, or enter address and token here.',
+  'companion.url': 'Address',
+  'companion.token': 'Token',
+  'companion.connect': 'Connect',
+  'companion.leave': 'Use this device again',
+  'companion.model': 'Model of the companion',
+  'companion.active': 'Computing with {name}',
+  'companion.offer': 'Let a companion compute',
 } as const satisfies Record<string, string | PluralMessage>;
 
 export type LaterMessages = Readonly<Record<keyof typeof enLater, string | PluralMessage>>;

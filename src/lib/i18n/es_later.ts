@@ -259,4 +259,14 @@ export const esLater: LaterMessages = {
     many: '{count} de archivos omitidos',
     other: '{count} archivos omitidos',
   },
+  'companion.title': 'Companion',
+  'companion.hint':
+    'Otro programa en este dispositivo, o un equipo más potente, puede calcular en lugar del navegador: inícialo allí con npm run companion y abre la dirección que muestra, o escribe aquí la dirección y el token.',
+  'companion.url': 'Dirección',
+  'companion.token': 'Token',
+  'companion.connect': 'Conectar',
+  'companion.leave': 'Volver a usar este dispositivo',
+  'companion.model': 'Modelo del companion',
+  'companion.active': 'Calculando con {name}',
+  'companion.offer': 'Dejar que calcule un companion',
 };

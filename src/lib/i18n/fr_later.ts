@@ -260,4 +260,14 @@ export const frLater: LaterMessages = {
     many: '{count} de fichiers laissés de côté',
     other: '{count} fichiers laissés de côté',
   },
+  'companion.title': 'Companion',
+  'companion.hint':
+    'Un autre programme sur cet appareil, ou une machine plus puissante, peut calculer à la place du navigateur : lancez-y npm run companion et ouvrez l’adresse affichée, ou saisissez ici l’adresse et le jeton.',
+  'companion.url': 'Adresse',
+  'companion.token': 'Jeton',
+  'companion.connect': 'Se connecter',
+  'companion.leave': 'Utiliser à nouveau cet appareil',
+  'companion.model': 'Modèle du companion',
+  'companion.active': 'Calcul avec {name}',
+  'companion.offer': 'Laisser un companion calculer',
 };

@@ -255,4 +255,14 @@ export const jaLater: LaterMessages = {
   'models.delete.inPlace': '{name} を一覧から外しますか? ファイルはそのまま残ります。',
   'models.found.missing': 'まだ必要な部品: {parts}',
   'models.found.ignored': { other: '{count} 個のファイルを除外' },
+  'companion.title': 'コンパニオン',
+  'companion.hint':
+    'この端末の別のプログラム、またはより強力なマシンが、ブラウザーの代わりに計算できます。そこで npm run companion を起動し、表示されたアドレスを開くか、アドレスとトークンをここに入力してください。',
+  'companion.url': 'アドレス',
+  'companion.token': 'トークン',
+  'companion.connect': '接続',
+  'companion.leave': 'この端末に戻す',
+  'companion.model': 'コンパニオンのモデル',
+  'companion.active': '{name} で計算中',
+  'companion.offer': 'コンパニオンに計算させる',
 };

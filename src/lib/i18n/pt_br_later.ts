@@ -259,4 +259,14 @@ export const ptBRLater: LaterMessages = {
     many: '{count} de arquivos ignorados',
     other: '{count} arquivos ignorados',
   },
+  'companion.title': 'Companion',
+  'companion.hint':
+    'Outro programa neste dispositivo, ou uma máquina mais forte, pode calcular no lugar do navegador: inicie-o lá com npm run companion e abra o endereço exibido, ou informe aqui o endereço e o token.',
+  'companion.url': 'Endereço',
+  'companion.token': 'Token',
+  'companion.connect': 'Conectar',
+  'companion.leave': 'Voltar a usar este dispositivo',
+  'companion.model': 'Modelo do companion',
+  'companion.active': 'Calculando com {name}',
+  'companion.offer': 'Deixar um companion calcular',
 };

@@ -265,4 +265,14 @@ export const ruLater: LaterMessages = {
     many: 'Пропущено {count} файлов',
     other: 'Пропущено {count} файла',
   },
+  'companion.title': 'Компаньон',
+  'companion.hint':
+    'Вместо браузера считать может другая программа на этом устройстве или более мощная машина: запустите там npm run companion и откройте показанный адрес либо введите адрес и токен здесь.',
+  'companion.url': 'Адрес',
+  'companion.token': 'Токен',
+  'companion.connect': 'Подключиться',
+  'companion.leave': 'Снова считать на этом устройстве',
+  'companion.model': 'Модель компаньона',
+  'companion.active': 'Считает {name}',
+  'companion.offer': 'Поручить расчёты компаньону',
 };

@@ -255,4 +255,14 @@ export const zhCNLater: LaterMessages = {
   'models.delete.inPlace': '把 {name} 从列表中移除吗？文件保留在原处。',
   'models.found.missing': '还需要：{parts}',
   'models.found.ignored': { other: '忽略了 {count} 个文件' },
+  'companion.title': '伴侣程序',
+  'companion.hint':
+    '本设备上的另一个程序或一台更强的机器可以代替浏览器计算：在那里运行 npm run companion 并打开它显示的地址，或在此输入地址和令牌。',
+  'companion.url': '地址',
+  'companion.token': '令牌',
+  'companion.connect': '连接',
+  'companion.leave': '重新使用本设备',
+  'companion.model': '伴侣程序的模型',
+  'companion.active': '正在用 {name} 计算',
+  'companion.offer': '让伴侣程序计算',
 };

@@ -25,7 +25,10 @@ export async function probeCompanion(address: CompanionAddress): Promise<readonl
   const engine = httpEngine(address, client, (url, init) => fetch(url, init));
   const hello: unknown = await engine.hello();
   if (typeof hello !== 'object' || hello === null || !('app' in hello) || hello.app !== 'sketchforge') {
-    throw new AppError('companion/refused', `companion ${address.url}: something else answers there; check the address.`);
+    throw new AppError(
+      'companion/refused',
+      `companion ${address.url}: something else answers there; check the address.`,
+    );
   }
   return engine.models();
 }

@@ -112,7 +112,12 @@ export class AppState {
 
   /** Opens a model of the library and takes its defaults; it is opened again on the next visit. */
   async openModel(model: { readonly id: string; readonly builtin: boolean }): Promise<void> {
-    await this.engine.openModel(sourceOf(model));
+    if (this.companion.active) {
+      // A model of this device: this device computes.
+      await this.companion.leave();
+      const { backend, threads } = this.preferences;
+      await this.engine.start({ backend, threads, model: sourceOf(model) });
+    } else await this.engine.openModel(sourceOf(model));
     if (this.engine.error || !this.engine.model) return;
     this.generation.useDefaults(this.engine.model);
     await this.preferences.setModel(model);

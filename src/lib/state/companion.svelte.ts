@@ -59,7 +59,10 @@ export class CompanionState {
     this.error = undefined;
     try {
       if (!URL.canParse(address.url)) {
-        throw new AppError('companion/refused', `companion: "${address.url}" is no address; copy the one that it printed.`);
+        throw new AppError(
+          'companion/refused',
+          `companion: "${address.url}" is no address; copy the one that it printed.`,
+        );
       }
       // Lazy: most visits never reach a companion.
       const { probeCompanion } = await import('../rpc/connect_companion');

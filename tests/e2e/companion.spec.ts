@@ -1,0 +1,70 @@
+/** The app over a companion: opened at its address it computes there; when it goes away, this device goes on. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { resolve } from 'node:path';
+import { AppPage, expect, test } from './app';
+
+const root = resolve(import.meta.dirname, '../..');
+
+interface Companion {
+  readonly url: string;
+  readonly process: ChildProcess;
+  readonly ended: Promise<number | null>;
+}
+
+/** As a user starts it; resolves when it has printed its address. */
+function startCompanion(): Promise<Companion> {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', 'src/companion/companion.ts', '--port', '7960', '--threads', '1'],
+    {
+      cwd: root,
+    },
+  );
+  const ended = new Promise<number | null>((done) => child.on('exit', done));
+  return new Promise((done, fail) => {
+    let output = '';
+    const read = (data: Buffer): void => {
+      output += data.toString();
+      const url = /^app +(\S+)$/m.exec(output)?.[1];
+      if (url?.startsWith('http') && output.includes('Ctrl-C')) done({ url, process: child, ended });
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    void ended.then((code) => fail(new Error(`the companion ended with ${code}: ${output}`)));
+  });
+}
+
+test('the companion computes for the page it serves, and the page goes on without it', async ({ page }) => {
+  const companion = await startCompanion();
+  try {
+    const { origin, hash } = new URL(companion.url);
+    const app = new AppPage(page, `${origin}/`);
+    const calls: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().includes('/v1/')) calls.push(request.url());
+    });
+    await app.open(hash);
+    // The token leaves the address bar, and never was in a request's address.
+    expect(page.url()).not.toContain('companion=');
+    expect(calls.join()).not.toContain(hash.split('=')[1]);
+    await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 6 });
+    expect(calls.some((url) => url.endsWith('/v1/engine/generate'))).toBe(true);
+
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await expect(page.getByLabel('Model of the companion')).toHaveValue('tiny-icons');
+    await page.getByRole('link', { name: 'Engine' }).click();
+    await expect(page.getByText('onnxruntime-node').first()).toBeVisible();
+
+    companion.process.kill('SIGINT');
+    expect(await companion.ended).toBe(130);
+    await page.getByRole('link', { name: 'Create' }).click();
+    await app.prompt.fill('a red apple, 3d');
+    await app.generateButton.click();
+    await expect(page.getByText('The companion went away').first()).toBeVisible();
+    // This device took over: the same form makes the picture here.
+    await app.ready();
+    await app.generate({ prompt: 'a green apple, 3d', seed: 7, steps: 4 });
+  } finally {
+    if (companion.process.exitCode === null) companion.process.kill('SIGKILL');
+  }
+});
