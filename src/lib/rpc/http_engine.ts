@@ -66,12 +66,15 @@ export function httpEngine({ url, token }: CompanionAddress, client: string, fet
       headers: { 'Content-Type': FRAME_TYPE },
       body,
     });
+    let result: { readonly value: unknown } | undefined;
     for await (const answer of answers(response, url)) {
       if (answer.kind === 'event') onEvent?.(answer.event);
       else if (answer.kind === 'error') throw fromPlainError(answer.error);
-      else return answer.result;
+      // Read to the end: hanging up now would look like a stop.
+      else result = { value: answer.result };
     }
-    throw lost(url);
+    if (!result) throw lost(url);
+    return result.value;
   };
   const methods = Object.fromEntries(
     Object.keys(METHODS).map((name) => [name, (...args: unknown[]) => call(name as RemoteMethod, args)]),
