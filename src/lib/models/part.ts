@@ -27,7 +27,8 @@ export type ArchitectureId =
   | 'ip-adapter'
   | 'clip-vision'
   | 'rrdb'
-  | 'srvgg';
+  | 'srvgg'
+  | 'anime4k';
 
 export interface ModelPart<Config = unknown> {
   readonly role: PartRole;
