@@ -6,6 +6,7 @@ import { encodePicture } from './engine/encode_picture';
 import { paintText } from './engine/paint_text';
 import { browserNetworks } from './engine/browser_networks';
 import { EngineService } from '../src/lib/pipeline/engine_service';
+import { fetchAppBytes } from '../src/lib/storage/builtin_models';
 import { NetworkLibrary } from '../src/lib/pipeline/network_library';
 import { installErrorTransfer } from '../src/lib/rpc/error_transfer';
 
@@ -22,6 +23,7 @@ expose(
     tokenizers: files.tokenizers,
     encodePicture,
     paintText,
+    readAsset: (path) => fetchAppBytes(new URL(path, baseUrl).href),
     library: new NetworkLibrary(browserNetworks()),
     randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     isolated: self.crossOriginIsolated,

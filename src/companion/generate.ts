@@ -8,7 +8,7 @@ import type { LoadedModel } from '../lib/pipeline/loaded_model';
 import { runRequest } from '../lib/pipeline/run_request';
 import { LIMITS } from '../lib/pipeline/job_settings';
 import { NetworkLibrary } from '../lib/pipeline/network_library';
-import { PIXEL_UPSCALERS } from '../lib/pipeline/upscale';
+import { PIXEL_UPSCALERS, SHIPPED_UPSCALERS } from '../lib/pipeline/upscalers';
 import { dequantizeTensor } from '../lib/quant/dequantize';
 import type { GenerateRequest, InpaintRequest, JobEvent, PixelImage } from '../lib/rpc/engine';
 import { EMPHASIS_MODES, INPAINT_FILLS, RESIZE_MODES } from '../lib/rpc/engine';
@@ -32,6 +32,7 @@ import {
   type LoraFlag,
 } from './network_flags';
 import { openNetworks } from './node_networks';
+import { readAsset } from './node_assets';
 import { paintText } from './plot/label_font';
 
 const flags = {
@@ -103,7 +104,11 @@ const flags = {
   'hires-upscaler': {
     kind: 'text',
     default: 'Latent',
-    value: [...Object.keys(LATENT_UPSCALERS), ...Object.keys(PIXEL_UPSCALERS)].join(' | '),
+    value: [
+      ...Object.keys(LATENT_UPSCALERS),
+      ...Object.keys(PIXEL_UPSCALERS),
+      ...SHIPPED_UPSCALERS.map(({ name }) => name),
+    ].join(' | '),
     about: 'how the first pass is enlarged, or the name of an --upscaler file',
   },
   'hires-steps': { kind: 'number', default: 0, min: 0, max: 150, integer: true, about: '0: as the first pass' },
@@ -188,6 +193,7 @@ void runCommand(command, async (options, _words, signal) => {
       randomSeed: () => randomInt(2 ** 32),
       encodePicture,
       paintText,
+      readAsset,
       onEvent: bar.show,
       onLatents: (latents) => finals.push(latents),
       ...(await new NetworkLibrary(networks).partsFor([request.prompt, request.negativePrompt])),

@@ -8,6 +8,8 @@ import type { TensorIndex } from '../../lib/formats/tensor_index';
 import { EngineService, type EngineHost, type OpenedFiles } from '../../lib/pipeline/engine_service';
 import { NetworkLibrary, type NetworkEntry } from '../../lib/pipeline/network_library';
 import type { EngineContract, ModelSource, NetworkKind } from '../../lib/rpc/engine';
+import { paintText } from '../plot/label_font';
+import { readAsset } from '../node_assets';
 import { createNodeBackend, type NodeBackendId } from '../node_backend';
 import { openFileSource } from '../node_file_source';
 import { encodePicture } from '../node_codecs';
@@ -56,6 +58,8 @@ export async function createCompanionEngine(options: NodeEngineOptions): Promise
     },
     tokenizers: shippedTokenizers,
     encodePicture,
+    paintText,
+    readAsset,
     randomSeed: () => randomInt(2 ** 32),
     isolated: false,
     library: new NetworkLibrary({

@@ -9,7 +9,7 @@ import {
   type RemoteAnswer,
   type RemoteMethod,
 } from '../../lib/rpc/companion';
-import type { GenerateRequest, JobEvent, ModelSource } from '../../lib/rpc/engine';
+import type { GenerateRequest, JobEvent, ModelSource, UpscaleRequest } from '../../lib/rpc/engine';
 import { encodeFrame, FrameReader } from '../../lib/rpc/frame';
 import type { QueuePolicy } from '../../lib/rpc/job_queue';
 import { filesOf } from '../engine/catalogue';
@@ -33,6 +33,16 @@ const METHODS: Readonly<Record<RemoteMethod, Handle>> = {
       { id: `open ${++opens}`, client, policy: 'queue', facts: { label: 'open model', count: 1 }, gone: signal },
       ({ openModel }) => openModel(sourceOf(source), emit),
     ),
+  upscalers: (desk) => desk.engine.upscalers(),
+  upscale: (desk, [jobId, request], { client, signal }, emit) => {
+    const id = textOf(jobId, 'job id');
+    const facts = { label: 'upscale', count: 1, taskId: id };
+    const engineId = `${client} ${id}`;
+    return desk.run({ id, client, policy: 'queue', facts, gone: signal }, ({ signal: stop }) => {
+      stop.addEventListener('abort', () => void desk.engine.interrupt(engineId), { once: true });
+      return desk.engine.upscale(engineId, request as UpscaleRequest, emit);
+    });
+  },
   generate: (desk, [jobId, request, , policy], { client, signal }, emit) =>
     desk.run(
       {

@@ -4,7 +4,7 @@ import { infotextCandidate } from '../../lib/infotext/dialects/a1111';
 import { readImageTexts } from '../../lib/infotext/image_texts';
 import { cropImage } from '../../lib/pipeline/mask_image';
 import { resampleImage } from '../../lib/pipeline/resample';
-import { PIXEL_UPSCALERS } from '../../lib/pipeline/upscale';
+import { PIXEL_UPSCALERS } from '../../lib/pipeline/upscalers';
 import type { PixelImage } from '../../lib/rpc/engine';
 import { encodePng } from '../node_images';
 import { HttpError } from '../server/http_error';

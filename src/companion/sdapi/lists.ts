@@ -6,7 +6,7 @@ import { samplers } from '../../lib/sampling/registry';
 import type { ScheduleDef } from '../../lib/sampling/schedule';
 import { schedules } from '../../lib/sampling/schedule_registry';
 import type { Style } from '../../lib/prompt/styles';
-import { PIXEL_UPSCALERS } from '../../lib/pipeline/upscale';
+import { PIXEL_UPSCALERS } from '../../lib/pipeline/upscalers';
 import { filesOf, titleOf, type Catalogue, type CatalogueFile } from '../engine/catalogue';
 import { SCRIPTS } from './scripts';
 

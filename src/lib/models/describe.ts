@@ -44,6 +44,7 @@ function layoutLabel(file: DetectedFile, part: ModelPart): string | undefined {
     case 'rrdb':
       return layout === 'basicsr' ? 'new names' : 'old names';
     case 'srvgg':
+    case 'anime4k':
     case 'ip-adapter':
       return undefined;
     default:
@@ -54,6 +55,7 @@ function layoutLabel(file: DetectedFile, part: ModelPart): string | undefined {
 function partFamily(part: ModelPart): string | undefined {
   if (part.architecture === 'rrdb') return 'esrgan';
   if (part.architecture === 'srvgg') return 'compact';
+  if (part.architecture === 'anime4k') return 'anime4k';
   return part.role === 'text-encoder' ? part.architecture : undefined;
 }
 
@@ -92,6 +94,8 @@ function detailsOf(file: DetectedFile, part: ModelPart): Record<string, string |
       return { scale: rrdbScale(part.config as RrdbConfig) };
     case 'srvgg':
       return { scale: (part.config as SrvggConfig).scale };
+    case 'anime4k':
+      return { scale: 2 };
     default:
       return {};
   }

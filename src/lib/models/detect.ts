@@ -18,6 +18,7 @@ import { findIpAdapter, type IpAdapterConfig } from './ip_adapter/ip_adapter';
 import { findSd3 } from './sd3/sd3';
 import { findT2iAdapter, isXlAdapter, type T2iAdapterConfig } from './t2i_adapter/t2i_adapter';
 import { findT5 } from './t5/t5';
+import { findAnime4k } from './upscaler/anime4k';
 import { findRrdb } from './upscaler/rrdb';
 import { findSrvgg } from './upscaler/srvgg';
 import { findZImage } from './z_image/z_image';
@@ -93,7 +94,8 @@ function findAdapter(
     findT2iAdapter(view, file) ??
     findClipVision(view, file, hint('clip-vision')) ??
     findRrdb(view, file) ??
-    findSrvgg(view, file)
+    findSrvgg(view, file) ??
+    findAnime4k(view, file)
   );
 }
 

@@ -21,6 +21,8 @@ import type {
   ModelSummary,
   NetworkSummary,
   StageTime,
+  UpscaleRequest,
+  UpscalerSummary,
 } from '../rpc/engine';
 import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
 import { StepGate } from '../rpc/step_gate';
@@ -36,6 +38,9 @@ import type { TextPainter } from './plot/text_painter';
 import { Residency } from './residency';
 import { runRequest } from './run_request';
 import type { EncodePicture } from './save_picture';
+import { BackendRunner } from './upscale';
+import { runUpscale } from './upscale_job';
+import { upscalerSummaries, type ReadAsset } from './upscalers';
 
 /** Files of a model, opened. */
 export interface OpenedFiles {
@@ -55,6 +60,8 @@ export interface EngineHost {
   readonly encodePicture: EncodePicture;
   /** Draws the labels of sheets; absent: they have none. */
   readonly paintText?: TextPainter;
+  /** Files that ship with the app; absent: shipped upscalers cannot be used. */
+  readonly readAsset?: ReadAsset;
   randomSeed(): number;
   readonly isolated: boolean;
   /** Weights that models not in use may keep on the device, bytes; default 2 GiB. */
@@ -229,6 +236,7 @@ export class EngineService implements EngineContract {
           betweenSteps: (aborted) => this.#gate.pass(aborted),
           encodePicture: this.#host.encodePicture,
           ...(this.#host.paintText ? { paintText: this.#host.paintText } : {}),
+          ...(this.#host.readAsset ? { readAsset: this.#host.readAsset } : {}),
           randomSeed: () => this.#host.randomSeed(),
         });
         this.#lastTimes = result.times;
@@ -241,6 +249,28 @@ export class EngineService implements EngineContract {
         await this.#closeIdle();
       }
     });
+  }
+
+  upscale(jobId: string, request: UpscaleRequest, onEvent: (event: JobEvent) => void): Promise<JobResult> {
+    const position = this.#jobs.ids.length;
+    if (position > 0) onEvent({ kind: 'queued', position });
+    return this.#jobs.run(jobId, 'queue', async (signal) => {
+      const { library, jobParts, readAsset, encodePicture } = this.#host;
+      const { loadUpscaler } = { ...(library ? await library.partsFor([]) : {}), ...jobParts };
+      const alone = this.#model ? undefined : new BackendRunner(this.#started().backend);
+      const runner = this.#model?.loaded ?? alone;
+      if (!runner) throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it.');
+      try {
+        return await runUpscale(runner, request, { onEvent, signal, encodePicture, readAsset, loadUpscaler });
+      } finally {
+        await alone?.dispose();
+      }
+    });
+  }
+
+  async upscalers(): Promise<readonly UpscalerSummary[]> {
+    const own = (await this.#host.library?.summaries()) ?? [];
+    return upscalerSummaries(own.flatMap(({ kind, name }) => (kind === 'upscaler' ? [name] : [])));
   }
 
   /** A model by id alone, as refiners and plots name it: the user's own, else one that ships. */

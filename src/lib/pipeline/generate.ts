@@ -17,7 +17,7 @@ import type { Embedding } from './embeddings';
 import type { LoadedModel } from './loaded_model';
 import type { NetworkStacks, ResolveLora } from './networks';
 import type { EncodePicture } from './save_picture';
-import type { LoadUpscaler } from './upscale';
+import type { LoadUpscaler, ReadAsset } from './upscalers';
 
 /** What a generation needs from its surroundings. */
 export interface GenerateHost {
@@ -46,6 +46,7 @@ export interface GenerateHost {
   /** A second model on the same backend, for the refiner; it belongs to the host. */
   readonly loadModel?: (id: string) => Promise<LoadedModel>;
   readonly loadUpscaler?: LoadUpscaler;
+  readonly readAsset?: ReadAsset;
   readonly loadControl?: LoadControl;
   /** The autoencoder of a request's `vaeId`. */
   readonly loadVae?: (id: string) => Promise<ModelPart | undefined>;

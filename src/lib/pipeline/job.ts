@@ -31,7 +31,8 @@ import { runPass, type PassOptions } from './run_pass';
 import type { DenoiserSetup, SampledBatch } from './sample_batch';
 import { placeMask, softOverlay } from './soft_inpaint';
 import { extraInputs, prepareStart, type StartPicture } from './start_picture';
-import { findUpscaler, truncateLatents, upscaleLatents, upscalePicture, type Upscaler } from './upscale';
+import { truncateLatents, upscaleLatents, upscalePicture } from './upscale';
+import { findUpscaler, type Upscaler } from './upscalers';
 
 export interface JobParts {
   readonly host: GenerateHost;
@@ -474,7 +475,7 @@ async function planHires(
       `hires: the second pass may have sides up to ${maxPx} pixels, got ${w.px}x${h.px}; choose a smaller factor.`,
     );
   }
-  const upscaler = await findUpscaler(hires?.upscaler ?? '', host.loadUpscaler);
+  const upscaler = await findUpscaler(hires?.upscaler ?? '', host);
   // A decoder or upscaler needs whole multiples; with latents the cells beyond are simply cut.
   return {
     ...settings,

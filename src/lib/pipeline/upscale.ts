@@ -1,48 +1,17 @@
 /** Enlarging: latents by interpolation, pictures by filters or by an upscaler network in tiles. */
-import type { HostTensor } from '../backends/backend';
+import type { Backend, DeviceTensor, HostTensor, Program } from '../backends/backend';
 import { throwIfAborted } from '../base/abort';
 import { AppError } from '../base/errors';
-import type { ModelPart } from '../models/part';
+import type { BuiltGraph, ModelPart } from '../models/part';
+import { buildAnime4k, type Anime4kConfig } from '../models/upscaler/anime4k';
 import { buildRrdb, rrdbScale, type RrdbConfig } from '../models/upscaler/rrdb';
 import { buildSrvgg, type SrvggConfig } from '../models/upscaler/srvgg';
 import type { PixelImage } from '../rpc/engine';
-import { LATENT_UPSCALERS, resample, type LatentUpscaler, type ResampleMode } from '../sampling/img2img/resample';
-import type { LoadedModel } from './loaded_model';
+import { resample, type ResampleMode } from '../sampling/img2img/resample';
 import { cropImage } from './mask_image';
 import { pixelsToTensor, tensorToPixels } from './pixels';
 import { resampleImage } from './resample';
-
-/** Pixel upscalers that need no model, by the web UIs' labels. */
-export const PIXEL_UPSCALERS = {
-  None: 'nearest-exact',
-  Nearest: 'nearest-exact',
-  Bicubic: 'bicubic-antialias',
-  Lanczos: 'lanczos',
-} as const satisfies Readonly<Record<string, ResampleMode>>;
-
-/** An upscaler network; null when the host knows none of that name. */
-export type LoadUpscaler = (id: string) => Promise<ModelPart | undefined>;
-
-export type Upscaler =
-  | { readonly kind: 'latent'; readonly mode: ResampleMode }
-  | { readonly kind: 'pixel'; readonly mode: ResampleMode }
-  | { readonly kind: 'model'; readonly part: ModelPart };
-
-/** @throws AppError 'argument/invalid' for a name that is neither built in nor known to the host */
-export async function findUpscaler(name: string, load: LoadUpscaler | undefined): Promise<Upscaler> {
-  if (Object.hasOwn(LATENT_UPSCALERS, name)) {
-    return { kind: 'latent', mode: LATENT_UPSCALERS[name as LatentUpscaler] };
-  }
-  if (Object.hasOwn(PIXEL_UPSCALERS, name)) {
-    return { kind: 'pixel', mode: PIXEL_UPSCALERS[name as keyof typeof PIXEL_UPSCALERS] };
-  }
-  const part = await load?.(name);
-  if (part) return { kind: 'model', part };
-  const known = [...Object.keys(LATENT_UPSCALERS), ...Object.keys(PIXEL_UPSCALERS)].join(', ');
-  throw new AppError('argument/invalid', `upscaler: must be one of ${known} or an upscaler model, got "${name}".`, {
-    details: { upscaler: name },
-  });
-}
+import type { Upscaler } from './upscalers';
 
 export interface LatentTarget {
   readonly height: number;
@@ -78,6 +47,45 @@ export function truncateLatents(
   return { shape: [batch, channels, h, w], data };
 }
 
+/** What runs an upscaler's network: an open model, or a backend alone. */
+export interface UpscaleRunner {
+  readonly backend: Backend;
+  /** One program per component is kept. */
+  program(component: string, key: string, build: () => BuiltGraph): Promise<Program>;
+  /** Runs work that may need more memory than is free. */
+  withRoom<T>(component: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** A backend without a model: one program at a time. */
+export class BackendRunner implements UpscaleRunner {
+  readonly backend: Backend;
+  #held: { readonly key: string; readonly program: Program } | undefined;
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+  }
+
+  async program(component: string, specKey: string, build: () => BuiltGraph): Promise<Program> {
+    const key = `${component} ${specKey}`;
+    if (this.#held?.key === key) return this.#held.program;
+    await this.dispose();
+    const { graph, weights } = build();
+    const program = await this.backend.compile(graph, weights);
+    this.#held = { key, program };
+    return program;
+  }
+
+  withRoom<T>(_component: string, work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
+  async dispose(): Promise<void> {
+    const held = this.#held;
+    this.#held = undefined;
+    await held?.program.dispose();
+  }
+}
+
 /** Tile and overlap of upscaler networks, as the web UIs' defaults. */
 const TILE_PX = 192;
 const OVERLAP_PX = 8;
@@ -87,12 +95,18 @@ const OVERLAP_PX = 8;
  * @returns the picture at the network's own scale
  */
 export async function runUpscaler(
-  model: LoadedModel,
+  model: UpscaleRunner,
   part: ModelPart,
   image: PixelImage,
   signal: AbortSignal | undefined,
 ): Promise<PixelImage> {
   const { scale, fold } = scaleOf(part);
+  const padded = withWholeSides(image, fold);
+  if (padded !== image) {
+    const large = await runUpscaler(model, part, padded, signal);
+    const box = { leftPx: 0, topPx: 0, widthPx: image.widthPx * scale, heightPx: image.heightPx * scale };
+    return cropImage(large, box);
+  }
   const { widthPx, heightPx } = image;
   const out = new Uint8ClampedArray(4 * widthPx * heightPx * scale * scale);
   for (const row of spans(heightPx, fold)) {
@@ -111,6 +125,20 @@ export async function runUpscaler(
   return { widthPx: widthPx * scale, heightPx: heightPx * scale, rgba: out };
 }
 
+/** Sides rounded up to a multiple, the last pixels repeated; the same object where they are one. */
+function withWholeSides(image: PixelImage, fold: number): PixelImage {
+  const [widthPx, heightPx] = [image.widthPx, image.heightPx].map((px) => Math.ceil(px / fold) * fold);
+  if (!widthPx || !heightPx || (widthPx === image.widthPx && heightPx === image.heightPx)) return image;
+  const rgba = new Uint8ClampedArray(4 * widthPx * heightPx);
+  for (let y = 0; y < heightPx; y++) {
+    for (let x = 0; x < widthPx; x++) {
+      const from = 4 * (Math.min(y, image.heightPx - 1) * image.widthPx + Math.min(x, image.widthPx - 1));
+      rgba.set(image.rgba.subarray(from, from + 4), 4 * (y * widthPx + x));
+    }
+  }
+  return { widthPx, heightPx, rgba };
+}
+
 interface Span {
   readonly start: number;
   readonly length: number;
@@ -121,9 +149,6 @@ interface Span {
 
 /** Tiles of one axis. A picture smaller than a tile is one tile. */
 function spans(length: number, fold: number): Span[] {
-  if (length % fold !== 0) {
-    throw new AppError('image/invalid', `upscaler: sides must be multiples of ${fold} pixels, got ${length}.`);
-  }
   if (length <= TILE_PX) return [{ start: 0, length, from: 0, to: length }];
   const result: Span[] = [];
   const step = TILE_PX - 2 * OVERLAP_PX;
@@ -155,6 +180,7 @@ function scaleOf(part: ModelPart): { scale: number; fold: number } {
     return { scale: rrdbScale(config), fold: config.fold };
   }
   if (part.architecture === 'srvgg') return { scale: (part.config as SrvggConfig).scale, fold: 1 };
+  if (part.architecture === 'anime4k') return { scale: (part.config as Anime4kConfig).scale, fold: 1 };
   throw new AppError(
     'model/unsupported',
     `${part.file}: is no upscaler that can be run (architecture ${part.architecture}); choose an ESRGAN or SRVGG file.`,
@@ -163,7 +189,7 @@ function scaleOf(part: ModelPart): { scale: number; fold: number } {
 }
 
 async function runTile(
-  model: LoadedModel,
+  model: UpscaleRunner,
   part: ModelPart,
   tile: PixelImage,
   signal: AbortSignal | undefined,
@@ -171,13 +197,21 @@ async function runTile(
   const spec = { batch: 1, height: tile.heightPx, width: tile.widthPx };
   const { backend } = model;
   const compiled = await model.program('upscaler', JSON.stringify({ file: part.file, ...spec }), () =>
-    part.architecture === 'rrdb'
-      ? buildRrdb(part as ModelPart<RrdbConfig>, spec)
-      : buildSrvgg(part as ModelPart<SrvggConfig>, spec),
+    buildNetwork(part, spec),
   );
-  const image = backend.upload(pixelsToTensor(tile));
+  const pixels = pixelsToTensor(tile);
+  const inputs: Record<string, DeviceTensor> = { image: backend.upload(pixels) };
+  if (compiled.graph.inputs.has('base')) {
+    const { scale } = scaleOf(part);
+    const [from, to] = [
+      { height: tile.heightPx, width: tile.widthPx },
+      { height: scale * tile.heightPx, width: scale * tile.widthPx },
+    ];
+    const data = Float32Array.from(resample(pixels.data, from, to, 'bilinear'));
+    inputs['base'] = backend.upload({ shape: [1, 3, to.height, to.width], data });
+  }
   try {
-    const { pixels } = await compiled.run({ image }, signal ? { signal } : {});
+    const { pixels } = await compiled.run(inputs, signal ? { signal } : {});
     if (!pixels) throw new AppError('backend/run', `${compiled.graph.name}: gave no output.`);
     try {
       return tensorToPixels(await backend.download(pixels));
@@ -185,13 +219,24 @@ async function runTile(
       pixels.dispose();
     }
   } finally {
-    image.dispose();
+    for (const tensor of Object.values(inputs)) tensor.dispose();
+  }
+}
+
+function buildNetwork(part: ModelPart, spec: { batch: number; height: number; width: number }): BuiltGraph {
+  switch (part.architecture) {
+    case 'rrdb':
+      return buildRrdb(part as ModelPart<RrdbConfig>, spec);
+    case 'anime4k':
+      return buildAnime4k(part as ModelPart<Anime4kConfig>, spec);
+    default:
+      return buildSrvgg(part as ModelPart<SrvggConfig>, spec);
   }
 }
 
 /** A picture at a target size by any pixel upscaler; networks are followed by Lanczos when their scale is another. */
 export async function upscalePicture(
-  model: LoadedModel,
+  model: UpscaleRunner,
   upscaler: Exclude<Upscaler, { kind: 'latent' }>,
   image: PixelImage,
   target: { widthPx: number; heightPx: number; signal?: AbortSignal | undefined },

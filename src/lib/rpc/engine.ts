@@ -529,6 +529,10 @@ export interface EngineContract {
     onEvent: (event: JobEvent) => void,
     policy: 'queue' | 'latest',
   ): Promise<JobResult>;
+  /** Enlarges a picture; needs no open model. */
+  upscale(jobId: string, request: UpscaleRequest, onEvent: (event: JobEvent) => void): Promise<JobResult>;
+  /** What `UpscaleRequest.upscaler` and `HiresRequest.upscaler` may name, in the menu's order. */
+  upscalers(): Promise<readonly UpscalerSummary[]>;
   /** Stops a job within a step; its `generate` resolves with what exists, interrupted. */
   interrupt(jobId: string): Promise<void>;
   /**

@@ -28,6 +28,8 @@ const METHODS: Readonly<Record<RemoteMethod, true>> = {
   status: true,
   openModel: true,
   generate: true,
+  upscale: true,
+  upscalers: true,
   interrupt: true,
   networks: true,
   countTokens: true,
