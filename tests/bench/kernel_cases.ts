@@ -1,5 +1,6 @@
 /** Shapes of the kernel bench and how they are timed. Runs in Node and in pages. */
 import type { Backend, DeviceTensor, Program } from '../../src/lib/backends/backend';
+import { GraphBuilder } from '../../src/lib/graph/builder';
 import { opCase, type OpCaseData } from '../../src/lib/backends/op_cases/op_case';
 import { expectedOutput, nmse } from '../../src/lib/backends/op_cases/run_op_case';
 import type { CaseWeightType } from '../../src/lib/backends/op_cases/packed';
@@ -60,10 +61,15 @@ export function benchCases(software: boolean): readonly BenchCase[] {
     linear(4096, 3072, 3072, 'F16'),
     linear(4096, 3072, 3072, 'Q8_0'),
     linear(4096, 3072, 3072, 'Q4_0'),
+    linear(4096, 3072, 3072, 'Q4_K'),
+    linear(4096, 3072, 3072, 'NF4'),
+    linear(1024, 1280, 1280, 'F16'),
+    linear(1024, 1280, 1280, 'Q4_0'),
     linear(1, 9216, 3072, 'Q4_0'),
     linear(77, 1280, 1280, 'F16'),
     conv(320, 320, 64),
     conv(1280, 1280, 8),
+    conv(1280, 1280, 16),
     conv(512, 512, 64),
     attention(4096, 4096, 8, 40),
     attention(4096, 77, 10, 64),
@@ -107,6 +113,79 @@ const REFERENCE_FLOPS = 2e8;
 /** An engine that is wrong is not timed. The baseline may round activations to f16. */
 const LARGEST_NMSE = 1e-5;
 
+/** Fastest GPU time of a few runs, where the backend can tell. */
+async function gpuMs({ program, inputs }: Running): Promise<number | undefined> {
+  if (!program.profile) return undefined;
+  let best = Infinity;
+  for (let run = 0; run < 5; run++) {
+    const timings = await program.profile(inputs);
+    best = Math.min(
+      best,
+      timings.reduce((sum, { ms }) => sum + ms, 0),
+    );
+  }
+  return best > 0 ? best : undefined;
+}
+
+async function timedRow(
+  name: string,
+  data: OpCaseData,
+  running: Running,
+  rival: Running | undefined,
+  { baselineName, error, note }: { baselineName: string; error: number | undefined; note: string },
+): Promise<BenchRow> {
+  const [own, theirs]: [number[], number[]] = [[], []];
+  const begun = performance.now();
+  while (own.length < 5 || (performance.now() - begun < 1000 && own.length < 100)) {
+    own.push((await once(running)).ms);
+    if (rival) theirs.push((await once(rival)).ms);
+  }
+  const ms = median(own);
+  const gpu = await gpuMs(running);
+  const speed = (time: number) =>
+    `${(data.flops / time / 1e6).toFixed(2)} GFLOP/s, ${(data.bytes / time / 1e6).toFixed(2)} GB/s`;
+  const notes = [
+    `${speed(ms)} to host memory`,
+    ...(gpu === undefined ? [] : [`GPU alone ${gpu.toPrecision(3)} ms, ${speed(gpu)}`]),
+    ...(note === '' ? [] : [note]),
+  ];
+  const baseline = rival && median(theirs);
+  return {
+    name,
+    ours: ms,
+    unit: 'ms',
+    ...(error === undefined ? {} : { nmse: error }),
+    ...(baseline === undefined ? {} : { baseline, baselineName, ratio: baseline / ms }),
+    note: notes.join('; '),
+  };
+}
+
+/** Layers of the chain that measures launching: each does next to nothing. */
+const CHAIN = 400;
+/** Microseconds of processor time that a dispatch may cost. */
+const ENCODE_GOAL_US = 15;
+
+/** Processor time to record and submit one dispatch, over a chain of small ones; best of a few runs. */
+export async function measureEncoding(backend: Backend): Promise<BenchRow> {
+  const g = GraphBuilder.create('encoding', () => undefined);
+  let x = g.input('x', [64]);
+  for (let i = 0; i < CHAIN; i++) x = g.unary(x, { kind: 'affine', scale: 1, offset: 1 });
+  g.output('y', x);
+  const program = await backend.compile(g.finish(), new Map());
+  const input = backend.upload({ shape: [64], data: new Float32Array(64) });
+  let best = Infinity;
+  backend.observe({
+    wantsTimings: () => false,
+    onRun: ({ encodeMs, dispatches }) => (best = Math.min(best, (1000 * encodeMs) / dispatches)),
+  });
+  for (let run = 0; run < 20; run++) for (const y of Object.values(await program.run({ x: input }))) y.dispose();
+  backend.observe(undefined);
+  input.dispose();
+  await program.dispose();
+  const note = `${CHAIN} dispatches of 64 numbers; the goal is ${ENCODE_GOAL_US} us`;
+  return { name: 'encoding, per dispatch', ours: best, unit: 'us', ratio: ENCODE_GOAL_US / best, note };
+}
+
 /**
  * Checks each case, then times both backends in turn: median of at least 5 runs, up to a second each.
  * A baseline that cannot run a case leaves its row without one.
@@ -139,23 +218,7 @@ export async function measureKernels(
     if (error !== undefined && !(error <= LARGEST_NMSE)) {
       rows.push({ name, ours: NaN, unit: 'ms', nmse: error, note: 'wrong result, not timed' });
     } else {
-      const [own, theirs]: [number[], number[]] = [[], []];
-      const begun = performance.now();
-      while (own.length < 5 || (performance.now() - begun < 1000 && own.length < 100)) {
-        own.push((await once(running)).ms);
-        if (rival) theirs.push((await once(rival)).ms);
-      }
-      const ms = median(own);
-      const speed = `${(data.flops / ms / 1e6).toFixed(2)} GFLOP/s, to host memory`;
-      const baseline = rival && median(theirs);
-      rows.push({
-        name,
-        ours: ms,
-        unit: 'ms',
-        ...(error === undefined ? {} : { nmse: error }),
-        ...(baseline === undefined ? {} : { baseline, baselineName, ratio: baseline / ms }),
-        note: note === '' ? speed : `${speed}; ${note}`,
-      });
+      rows.push(await timedRow(name, data, running, rival, { baselineName, error, note }));
     }
     await stop(running);
     if (rival) await stop(rival);

@@ -5,11 +5,12 @@
 import { resolve } from 'node:path';
 import { chromium } from 'playwright';
 import { createServer } from 'vite';
+import { Autotuner } from '../../src/lib/backends/webgpu/autotune';
 import { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import { selfTest } from '../../src/lib/backends/webgpu/self_test';
 import { dawnGpu, diskKernels } from '../kernels/node_kernels';
 import { ensureChromium } from '../tools/chromium.mjs';
-import { benchCases, measureKernels, type KernelBench } from './kernel_cases';
+import { benchCases, measureEncoding, measureKernels, type KernelBench } from './kernel_cases';
 import type { BenchResult } from './main';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -51,10 +52,14 @@ async function inChromium(software: boolean): Promise<BenchResult> {
 
 async function inNode(): Promise<BenchResult> {
   const backend = await WebgpuBackend.create({ gpu: await dawnGpu(), sources: diskKernels() });
-  await selfTest(backend);
-  const software = backend.info['architecture'] === 'swiftshader';
+  const software = /software|swiftshader|llvmpipe/i.test(`${backend.info['architecture']} ${backend.info['adapter']}`);
+  // Mesa with LLVM 15 compiles attention in half precision for a minute.
+  const tested = await selfTest(backend, software ? { skip: new Set(['attention-half']) } : {});
+  if (!software) backend.setTuner(new Autotuner(backend, tested.tuning, tested.enabled, { browser: 'Dawn' }));
   const rows = await measureKernels(backend, undefined, benchCases(software), '');
-  return { rows, device: backend.info };
+  rows.push(await measureEncoding(backend));
+  const kernels = Object.fromEntries(tested.kernels.map(({ variant, state }) => [`kernel ${variant}`, state]));
+  return { rows, device: { ...backend.info, ...kernels } };
 }
 
 /** See the head of the file. */

@@ -6,8 +6,9 @@ import { ortOptions, wrapSession } from '../../src/lib/backends/onnx/ort_session
 import { browserGpu } from '../../src/lib/backends/webgpu/device';
 import { bundledKernels } from '../../src/lib/backends/webgpu/sources_vite';
 import { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
+import { Autotuner } from '../../src/lib/backends/webgpu/autotune';
 import { selfTest } from '../../src/lib/backends/webgpu/self_test';
-import { benchCases, measureKernels, type KernelBench } from './kernel_cases';
+import { benchCases, measureEncoding, measureKernels, type KernelBench } from './kernel_cases';
 
 /** onnxruntime-web on WebGPU behind our contract; tensors pass through the host on both sides. */
 function baseline(): Backend {
@@ -36,10 +37,13 @@ async function runKernelBench(): Promise<KernelBench> {
   const ours = await WebgpuBackend.create({ gpu: browserGpu(), sources: bundledKernels() });
   const tested = await selfTest(ours);
   const software = ours.info['architecture'] === 'swiftshader';
+  // Measured choices, as the app makes them; without timestamps the defaults.
+  if (!software) ours.setTuner(new Autotuner(ours, tested.tuning, tested.enabled, { browser: navigator.userAgent }));
   const rows = await measureKernels(ours, baseline(), benchCases(software), 'onnxruntime-web WebGPU EP');
+  rows.push(await measureEncoding(ours));
   const info = {
     ...ours.info,
-    ...Object.fromEntries(Object.entries(tested.verdicts).map(([k, v]) => [`kernel ${k}`, v])),
+    ...Object.fromEntries(tested.kernels.map(({ variant, state }) => [`kernel ${variant}`, state])),
   };
   await ours.dispose();
   return { rows, info };

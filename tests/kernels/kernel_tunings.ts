@@ -127,8 +127,11 @@ export const VARIANT_CASES: readonly VariantCase[] = [
   },
 ];
 
-/** What a device chooses on which every variant that it can run has passed the self-test. */
-export function fastTuning(gpu: Parameters<typeof missingFeatures>[0]): Tuning {
+/**
+ * What a device chooses on which every variant that it can run has passed the self-test.
+ * @param fullGroups 1 splits no sums, which saves software adapters a kernel per number of parts
+ */
+export function fastTuning(gpu: Parameters<typeof missingFeatures>[0], fullGroups = 64): Tuning {
   const enabled = KERNEL_VARIANTS.filter((variant) => missingFeatures(gpu, variant).length === 0).map(({ id }) => id);
-  return defaultTuning({ enabled: new Set(enabled), fullGroups: 64, halfFloats: gpu.has('shader-f16') });
+  return defaultTuning({ enabled: new Set(enabled), fullGroups, halfFloats: gpu.has('shader-f16') });
 }

@@ -5,6 +5,7 @@ import { EVALUATE } from '../../../src/lib/backends/reference/ops/registry';
 import { operatorPath } from '../../../src/lib/backends/webgpu/support';
 import { OPS } from '../../../src/lib/graph/ops/registry';
 import { publishedComponents } from './components';
+import { kernelsSection } from './kernels_section';
 import { codes, GENERATED, table } from './markdown';
 
 const PATHS = { kernel: 'kernel', free: 'renames data', none: 'none' } as const;
@@ -45,6 +46,7 @@ ${table(
   }),
 )}
 
+${kernelsSection()}
 ## Who uses what
 
 ${table(

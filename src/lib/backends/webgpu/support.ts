@@ -1,7 +1,8 @@
 /** What the WebGPU backend reads how: stored type × operator → path. The catalogue page is made from this table. */
-import { OPS, type OpName } from '../../graph/ops/registry';
+import type { OpName } from '../../graph/ops/registry';
 import { QUANT_TYPES, type QuantTypeId } from '../../quant/registry';
 import { OP_RECORDERS } from './ops/registry';
+import { BLOCK_LAYOUTS } from './weights/block_layouts';
 import { directFragment } from './weights/weight_plan';
 
 /**
@@ -30,6 +31,11 @@ export function supportTable(): readonly SupportRow[] {
   });
 }
 
+/** Types whose blocks stay whole on the device, so that a convolution's weight keeps the order of the file. */
+export function keepsBlocks(type: QuantTypeId): boolean {
+  return BLOCK_LAYOUTS[type] !== undefined || type === 'NF4' || type === 'FP4';
+}
+
 /** Operators that only rename data and cost nothing. */
 const FREE: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'imageToTokens', 'tokensToImage', 'vectorToImage']);
 
@@ -37,31 +43,4 @@ const FREE: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'imageToTokens', '
 export function operatorPath(name: OpName): 'kernel' | 'free' | 'none' {
   if (FREE.has(name)) return 'free';
   return OP_RECORDERS[name] ? 'kernel' : 'none';
-}
-
-/** The catalogue as Markdown: operators with formula and WebGPU path, then stored types. */
-export function supportMarkdown(): string {
-  const ops = OPS.map(({ name, summary }) => {
-    return `| \`${name}\` | ${summary.replaceAll('|', '\\|')} | ${operatorPath(name)} |`;
-  });
-  const types = supportTable().map(
-    ({ type, label, paths, fragment }) =>
-      `| ${type} | ${label} | ${MATRIX_OPS.map((op) => paths[op]).join(' | ')} | ${fragment ? `\`wgsl/quant/${fragment}.wgsl\`` : '–'} |`,
-  );
-  return [
-    '## Operators on WebGPU',
-    '',
-    '| operator | formula | path |',
-    '|---|---|---|',
-    ...ops,
-    '',
-    '## Stored weight types on WebGPU',
-    '',
-    `\`direct\`: kernels read the stored bits. \`decoded\`: floats since loading. Views that cut blocks, transposed and strided tensors are decoded.`,
-    '',
-    `| type | what | ${MATRIX_OPS.join(' | ')} | decoder |`,
-    `|---|---|${MATRIX_OPS.map(() => '---|').join('')}---|`,
-    ...types,
-    '',
-  ].join('\n');
 }
