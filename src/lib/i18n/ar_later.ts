@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const arLater: LaterMessages = {
+  'engine.kernels.title': 'نوى سريعة',
+  'engine.kernels.used': 'مستخدمة',
+  'engine.kernels.ready': 'جاهزة',
+  'engine.kernels.off': 'فشلت',
+  'engine.kernels.absent': 'غير متوفرة على هذا الجهاز',
   'params.search': 'ابحث عن إعداد',
   'params.search.none': 'لا يوجد إعداد بهذا الاسم.',
   'params.changed': {

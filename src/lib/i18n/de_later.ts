@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const deLater: LaterMessages = {
+  'engine.kernels.title': 'Schnelle Kernel',
+  'engine.kernels.used': 'in Gebrauch',
+  'engine.kernels.ready': 'bereit',
+  'engine.kernels.off': 'durchgefallen',
+  'engine.kernels.absent': 'auf diesem Gerät nicht da',
   'params.search': 'Einstellung suchen',
   'params.search.none': 'Keine Einstellung dieses Namens.',
   'params.changed': { one: '{count} geändert', other: '{count} geändert' },

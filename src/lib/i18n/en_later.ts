@@ -2,6 +2,11 @@
 import type { PluralMessage } from './en';
 
 export const enLater = {
+  'engine.kernels.title': 'Fast kernels',
+  'engine.kernels.used': 'used',
+  'engine.kernels.ready': 'ready',
+  'engine.kernels.off': 'failed',
+  'engine.kernels.absent': 'not on this device',
   'params.search': 'Find a setting',
   'params.search.none': 'No setting of that name.',
   'params.changed': { one: '{count} changed', other: '{count} changed' },

@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const esLater: LaterMessages = {
+  'engine.kernels.title': 'Kernels rápidos',
+  'engine.kernels.used': 'en uso',
+  'engine.kernels.ready': 'listo',
+  'engine.kernels.off': 'falló',
+  'engine.kernels.absent': 'no está en este dispositivo',
   'params.search': 'Buscar un ajuste',
   'params.search.none': 'Ningún ajuste con ese nombre.',
   'params.changed': { one: '{count} cambiado', other: '{count} cambiados' },

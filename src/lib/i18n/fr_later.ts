@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const frLater: LaterMessages = {
+  'engine.kernels.title': 'Noyaux rapides',
+  'engine.kernels.used': 'utilisé',
+  'engine.kernels.ready': 'prêt',
+  'engine.kernels.off': 'échoué',
+  'engine.kernels.absent': 'absent de cet appareil',
   'params.search': 'Chercher un réglage',
   'params.search.none': 'Aucun réglage de ce nom.',
   'params.changed': { one: '{count} modifié', other: '{count} modifiés' },

@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const jaLater: LaterMessages = {
+  'engine.kernels.title': '高速カーネル',
+  'engine.kernels.used': '使用中',
+  'engine.kernels.ready': '待機中',
+  'engine.kernels.off': '検査に失敗',
+  'engine.kernels.absent': 'この端末にはありません',
   'params.search': '設定を探す',
   'params.search.none': 'その名前の設定はありません。',
   'params.changed': { other: '変更 {count} 件' },

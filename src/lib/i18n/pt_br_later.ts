@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const ptBRLater: LaterMessages = {
+  'engine.kernels.title': 'Kernels rápidos',
+  'engine.kernels.used': 'em uso',
+  'engine.kernels.ready': 'pronto',
+  'engine.kernels.off': 'falhou',
+  'engine.kernels.absent': 'ausente neste dispositivo',
   'params.search': 'Encontrar um ajuste',
   'params.search.none': 'Nenhum ajuste com esse nome.',
   'params.changed': { one: '{count} alterado', other: '{count} alterados' },

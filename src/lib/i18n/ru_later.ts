@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const ruLater: LaterMessages = {
+  'engine.kernels.title': 'Быстрые ядра',
+  'engine.kernels.used': 'используется',
+  'engine.kernels.ready': 'готово',
+  'engine.kernels.off': 'не прошло проверку',
+  'engine.kernels.absent': 'нет на этом устройстве',
   'params.search': 'Найти настройку',
   'params.search.none': 'Нет настройки с таким названием.',
   'params.changed': {

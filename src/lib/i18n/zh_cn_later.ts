@@ -2,6 +2,11 @@
 import type { LaterMessages } from './en_later';
 
 export const zhCNLater: LaterMessages = {
+  'engine.kernels.title': '快速内核',
+  'engine.kernels.used': '使用中',
+  'engine.kernels.ready': '就绪',
+  'engine.kernels.off': '未通过测试',
+  'engine.kernels.absent': '此设备不支持',
   'params.search': '查找设置',
   'params.search.none': '没有这个名称的设置。',
   'params.changed': { other: '已更改 {count} 项' },
