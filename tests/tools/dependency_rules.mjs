@@ -5,7 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { LAYERS } from './layers.mjs';
+import { LAYERS, REGISTERED } from './layers.mjs';
 
 const ALIASES = { $lib: 'src/lib', $wgsl: 'wgsl', $workers: 'workers' };
 const CODE = /\.(ts|svelte|js)$/;
@@ -39,6 +39,14 @@ function layerOf(file) {
     .sort((a, b) => b.length - a.length)[0];
 }
 
+/** The registry that an import goes round, or undefined. */
+function bypassedRegistry(file, to) {
+  const folders = Object.keys(REGISTERED);
+  const folder = folders.find((name) => to.startsWith(`${name}/`));
+  if (!folder || file === REGISTERED[folder] || folders.some((name) => file.startsWith(`${name}/`))) return undefined;
+  return REGISTERED[folder];
+}
+
 /** All broken rules below `root`, as lines of text. */
 export function checkDependencies(root) {
   const problems = [];
@@ -59,6 +67,8 @@ export function checkDependencies(root) {
       if (!target.path) continue;
       const to = relative(root, target.path).replaceAll('\\', '/');
       const toLayer = layerOf(to);
+      const bypassed = bypassedRegistry(file, to);
+      if (bypassed) problems.push(`${file}: must go through ${bypassed}, not import ${to}`);
       // A worker URL starts a program of its own; it is where the two halves of the product meet.
       const isWorkerUrl = match[6] !== undefined;
       if (!isWorkerUrl && match[2] !== 'type') edges.set(file, [...(edges.get(file) ?? []), to]);

@@ -98,3 +98,12 @@ export const LAYERS = {
   ],
   wgsl: [],
 };
+
+/**
+ * Folders whose files are reached through one registry alone: anything else would bypass names, menus, options and
+ * tests. Files of these folders may use each other.
+ */
+export const REGISTERED = {
+  'src/lib/sampling/samplers': 'src/lib/sampling/registry.ts',
+  'src/lib/sampling/schedules': 'src/lib/sampling/schedule_registry.ts',
+};

@@ -43,6 +43,20 @@ describe('dependency rules', () => {
     const cycle = { 'src/lib/base/a.ts': `import { b } from './b';`, 'src/lib/base/b.ts': `import { a } from './a';` };
     expect(check(cycle)).toEqual(['cycle: src/lib/base/a.ts → src/lib/base/b.ts → src/lib/base/a.ts']);
   });
+  it('catches a sampler or schedule that is used past its registry', () => {
+    const files = {
+      'src/lib/sampling/samplers/euler.ts': '',
+      'src/lib/sampling/schedules/tables.ts': '',
+      'src/lib/sampling/registry.ts': `import { euler } from './samplers/euler';`,
+      'src/lib/sampling/schedule_registry.ts': `import { tables } from './schedules/tables';`,
+    };
+    expect(check(files)).toEqual([]);
+    const past = (path: string, text: string) => check({ ...files, [path]: text });
+    expect(past('src/lib/pipeline/run.ts', `import { euler } from '../sampling/samplers/euler';`)).toEqual([
+      'src/lib/pipeline/run.ts: must go through src/lib/sampling/registry.ts, not import src/lib/sampling/samplers/euler.ts',
+    ]);
+    expect(past('src/lib/sampling/context.ts', `import { tables } from './schedules/tables';`)).toHaveLength(1);
+  });
   it('lets the page start a worker by URL', () => {
     const files = {
       'src/lib/state/engine.svelte.ts': `new Worker(new URL('../../../workers/engine.ts', import.meta.url));`,
