@@ -17,6 +17,14 @@ const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<Benc
   e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
   text: { about: 'prompts, infotexts, sampler arithmetic', load: () => import('./text') },
   canvas: { about: 'pen to ink on the built page: at rest, live, while generating', load: () => import('./canvas') },
+  lora: {
+    about: 'three LoRAs on a quantized block against merged weights; --webgpu',
+    load: () => import('./lora'),
+  },
+  reload: {
+    about: 'cold and warm load, switches between models: bytes read, heap, device memory',
+    load: () => import('./reload'),
+  },
   kernels: {
     about: 'WGSL kernels against onnxruntime-web on WebGPU; --software, --node',
     load: () => import('./kernels'),
