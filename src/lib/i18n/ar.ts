@@ -477,4 +477,9 @@ export const ar: FirstMessages = {
   'update.ready': 'نسخة جديدة جاهزة.',
   'error.title': 'حدث خطأ ما',
   'update.apply': 'إعادة التحميل الآن',
+  'tools.styles': 'الأنماط',
+  'tools.presets': 'إعدادات مسبقة',
+  'tools.history': 'السجل',
+  'prompt.negative.ignored': 'عند توجيه 1 لا أثر للوصف السلبي.',
+  'generate.missing': 'غير موجود، بقي كما كُتب: {names}',
 };

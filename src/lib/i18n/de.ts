@@ -423,4 +423,9 @@ export const de: FirstMessages = {
   'update.ready': 'Eine neue Version ist bereit.',
   'error.title': 'Etwas ist schiefgegangen',
   'update.apply': 'Jetzt neu laden',
+  'tools.styles': 'Stile',
+  'tools.presets': 'Voreinstellungen',
+  'tools.history': 'Verlauf',
+  'prompt.negative.ignored': 'Bei Führung 1 wirkt der negative Prompt nicht.',
+  'generate.missing': 'Nicht gefunden, blieb wie getippt: {names}',
 };

@@ -420,6 +420,11 @@ export const en = {
   'update.ready': 'A new version is ready.',
   'error.title': 'Something went wrong',
   'update.apply': 'Reload now',
+  'tools.styles': 'Styles',
+  'tools.presets': 'Presets',
+  'tools.history': 'History',
+  'prompt.negative.ignored': 'At guidance 1 the negative prompt has no effect.',
+  'generate.missing': 'Not found, left as typed: {names}',
 } as const satisfies Record<string, string | PluralMessage>;
 
 /** Forms by CLDR plural category; `other` is always there. */

@@ -419,4 +419,9 @@ export const es: FirstMessages = {
   'update.ready': 'Hay una versión nueva.',
   'error.title': 'Algo salió mal',
   'update.apply': 'Recargar ahora',
+  'tools.styles': 'Estilos',
+  'tools.presets': 'Preajustes',
+  'tools.history': 'Historial',
+  'prompt.negative.ignored': 'Con guía 1 el prompt negativo no actúa.',
+  'generate.missing': 'No encontrado, queda como está: {names}',
 };

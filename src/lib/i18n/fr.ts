@@ -418,4 +418,9 @@ export const fr: FirstMessages = {
   'update.ready': 'Une nouvelle version est prête.',
   'error.title': 'Un problème est survenu',
   'update.apply': 'Recharger maintenant',
+  'tools.styles': 'Styles (texte)',
+  'tools.presets': 'Préréglages',
+  'tools.history': 'Historique',
+  'prompt.negative.ignored': 'À guidage 1, le prompt négatif n’agit pas.',
+  'generate.missing': 'Introuvable, laissé tel quel : {names}',
 };

@@ -408,4 +408,9 @@ export const ja: FirstMessages = {
   'update.ready': '新しいバージョンがあります。',
   'error.title': '問題が発生しました',
   'update.apply': '今すぐ再読み込み',
+  'tools.styles': 'スタイル',
+  'tools.presets': 'プリセット',
+  'tools.history': '履歴',
+  'prompt.negative.ignored': 'ガイダンス1ではネガティブプロンプトは効きません。',
+  'generate.missing': '見つからないため入力のまま: {names}',
 };

@@ -420,4 +420,9 @@ export const ptBR: FirstMessages = {
   'update.ready': 'Uma nova versão está pronta.',
   'error.title': 'Algo deu errado',
   'update.apply': 'Recarregar agora',
+  'tools.styles': 'Estilos',
+  'tools.presets': 'Predefinições',
+  'tools.history': 'Histórico',
+  'prompt.negative.ignored': 'Com orientação 1 o prompt negativo não age.',
+  'generate.missing': 'Não encontrado, ficou como escrito: {names}',
 };

@@ -459,4 +459,9 @@ export const ru: FirstMessages = {
   'update.ready': 'Готова новая версия.',
   'error.title': 'Что-то пошло не так',
   'update.apply': 'Перезагрузить',
+  'tools.styles': 'Стили',
+  'tools.presets': 'Наборы',
+  'tools.history': 'История',
+  'prompt.negative.ignored': 'При наведении 1 негативный запрос не действует.',
+  'generate.missing': 'Не найдено, оставлено как есть: {names}',
 };

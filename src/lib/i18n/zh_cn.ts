@@ -407,4 +407,9 @@ export const zhCN: FirstMessages = {
   'update.ready': '新版本已就绪。',
   'error.title': '出了点问题',
   'update.apply': '立即重新加载',
+  'tools.styles': '风格',
+  'tools.presets': '预设',
+  'tools.history': '历史',
+  'prompt.negative.ignored': '引导为 1 时反向提示词不起作用。',
+  'generate.missing': '未找到，保持原样：{names}',
 };

@@ -11,7 +11,7 @@ import { CompanionState } from './companion.svelte';
 import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GalleryState } from './gallery.svelte';
-import { GenerationState } from './generation.svelte';
+import { GenerationState, type Parameters } from './generation.svelte';
 import { I18n } from './i18n.svelte';
 import { ImportPicture, sourceOf } from './import_picture.svelte';
 import { LiveState } from './live.svelte';
@@ -21,6 +21,7 @@ import { ParameterPanelState } from './parameter_panel.svelte';
 import { speedSample } from './speed_sample';
 import { DEFAULT_MODEL, Preferences } from './preferences.svelte';
 import { PromptHistory } from './prompt_history.svelte';
+import { PromptLibrary } from './prompt_library.svelte';
 import { QueueState } from './queue.svelte';
 import { StudioState } from './studio.svelte';
 import { Toasts } from './toasts.svelte';
@@ -43,6 +44,8 @@ export class AppState {
   readonly companion: CompanionState;
   readonly generation: GenerationState;
   readonly preferences: Preferences;
+  /** For what keeps values of its own, such as presets. */
+  readonly settings: SettingsStore;
   readonly gallery: GalleryState;
   readonly models: ModelsState;
   readonly networks: NetworksState;
@@ -50,6 +53,7 @@ export class AppState {
   readonly queue: QueueState;
   readonly imports: ImportPicture;
   readonly history: PromptHistory;
+  readonly library: PromptLibrary;
   readonly studio: StudioState;
   readonly live: LiveState;
   #database: Promise<Database> | undefined;
@@ -63,6 +67,9 @@ export class AppState {
     this.companion = new CompanionState(settings);
     this.engine.onCompanionLost = (error) => void this.#withoutCompanion(toPlainError(error));
     this.history = new PromptHistory(settings);
+    this.library = new PromptLibrary(settings);
+    this.settings = settings;
+    this.generation.compose = (parameters) => this.#compose(parameters);
     const database = () => this.database();
     this.gallery = new GalleryState(new GalleryStore(database), this.toasts);
     this.models = new ModelsState(createModelsWorker);
@@ -107,6 +114,7 @@ export class AppState {
     await this.i18n.use(language === '' ? navigator.languages : [language]);
     void this.history.load();
     void this.panel.load();
+    void this.library.load();
     await this.owner.acquire();
   }
 
@@ -169,6 +177,15 @@ export class AppState {
       this.#takeDefaults();
     }
     await this.queue.load();
+  }
+
+  /** Puts styles and wildcards in; their code is fetched when a prompt has any. */
+  async #compose(parameters: Parameters): Promise<{ jobs: readonly Parameters[]; missing: readonly string[] }> {
+    const plain = !parameters.styles?.length && !/__|\{/.test(parameters.prompt + parameters.negativePrompt);
+    if (plain) return { jobs: [parameters], missing: [] };
+    const { composeJobs } = await import('./parameters/prompt_templates');
+    const { styles, wildcards } = this.library;
+    return composeJobs(parameters, { styles, wildcards }, () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
   }
 
   #followJob(running: boolean, pictures: number): void {
