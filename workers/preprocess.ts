@@ -1,0 +1,17 @@
+/** The preprocessing worker: pictures for control networks, away from the page and the engine. */
+import { expose, transfer } from 'comlink';
+import { preprocess } from '../src/lib/canvas/preprocess/preprocessor';
+import { preprocessorById, type PreprocessorId } from '../src/lib/canvas/preprocess/registry';
+import { installErrorTransfer } from '../src/lib/rpc/error_transfer';
+import type { PixelImage } from '../src/lib/rpc/engine';
+import type { PreprocessContract } from '../src/lib/rpc/preprocess';
+
+installErrorTransfer();
+
+expose({
+  async run(id: string, { widthPx: width, heightPx: height, rgba }: PixelImage, values) {
+    const made = preprocess(preprocessorById(id as PreprocessorId), { width, height, data: rgba }, values);
+    const image = { widthPx: made.width, heightPx: made.height, rgba: made.data as PixelImage['rgba'] };
+    return transfer(image, [image.rgba.buffer]);
+  },
+} satisfies PreprocessContract);
