@@ -10,7 +10,10 @@ installErrorTransfer();
 
 expose({
   async run(id: string, { widthPx: width, heightPx: height, rgba }: PixelImage, values) {
-    const made = preprocess(preprocessorById(id as PreprocessorId), { width, height, data: rgba }, values);
+    const chosen = preprocessorById(id as PreprocessorId);
+    const names = chosen.parameters.map(({ name }) => name as string);
+    const own = Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+    const made = preprocess(chosen, { width, height, data: rgba }, own);
     const image = { widthPx: made.width, heightPx: made.height, rgba: made.data as PixelImage['rgba'] };
     return transfer(image, [image.rgba.buffer]);
   },

@@ -8,6 +8,7 @@ import { SettingsStore } from '../storage/settings_store';
 import { Background } from './background.svelte';
 import { Commands } from './commands.svelte';
 import { CompanionState } from './companion.svelte';
+import { ControlUnits } from './control_units.svelte';
 import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GalleryState } from './gallery.svelte';
@@ -56,11 +57,12 @@ export class AppState {
   readonly library: PromptLibrary;
   readonly studio: StudioState;
   readonly live: LiveState;
+  readonly control: ControlUnits;
   #database: Promise<Database> | undefined;
   #defaultsTaken = false;
 
-  constructor(createEngineWorker: WorkerFactory, createModelsWorker: WorkerFactory, baseUrl: string) {
-    this.engine = new EngineState(createEngineWorker, baseUrl);
+  constructor(workers: Readonly<Record<'engine' | 'models' | 'preprocess', WorkerFactory>>, baseUrl: string) {
+    this.engine = new EngineState(workers.engine, baseUrl);
     this.generation = new GenerationState(this.engine);
     const settings = new SettingsStore(() => this.database());
     this.preferences = new Preferences(settings);
@@ -72,7 +74,7 @@ export class AppState {
     this.generation.compose = (parameters) => this.#compose(parameters);
     const database = () => this.database();
     this.gallery = new GalleryState(new GalleryStore(database), this.toasts);
-    this.models = new ModelsState(createModelsWorker);
+    this.models = new ModelsState(workers.models);
     this.networks = new NetworksState(this.engine);
     this.panel = new ParameterPanelState(settings);
     this.models.device = () => ({ wasm: this.engine.status?.backend === 'onnx-wasm' });
@@ -85,6 +87,8 @@ export class AppState {
     this.generation.onImage = (result) => void this.gallery.keep(result, this.engine.model?.name ?? '');
     this.generation.onRunning = (running, pictures) => this.#followJob(running, pictures);
     this.studio = new StudioState(() => this.database(), settings);
+    this.control = new ControlUnits(this.generation, () => this.studio.flatPicture(), workers.preprocess);
+    this.generation.prepare = () => this.control.follow();
     this.live = new LiveState(this.engine, this.generation, this.studio);
   }
 

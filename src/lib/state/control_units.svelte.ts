@@ -1,7 +1,7 @@
 /** ControlNet units: a source picture, what is made of it, and how it acts. The finished ones are in the parameters. */
 import { wrap, type Remote } from 'comlink';
 import { toPlainError, type PlainError } from '../base/errors';
-import { preprocessorById, type PreprocessorId } from '../canvas/preprocess/registry';
+import type { PreprocessorId } from '../canvas/preprocess/registry';
 import type { ControlMode, ControlRequest, PixelImage } from '../rpc/engine';
 import { installErrorTransfer } from '../rpc/error_transfer';
 import type { PreprocessContract } from '../rpc/preprocess';
@@ -15,6 +15,7 @@ export interface ControlUnit {
   readonly source: { readonly kind: 'sketch' } | { readonly kind: 'picture'; readonly image: PixelImage } | undefined;
   /** `none`: the source is what the network reads. */
   readonly preprocessor: PreprocessorId | 'none';
+  /** By name; those of other preprocessors are kept for when they are chosen again. */
   readonly values: Readonly<Record<string, number>>;
   readonly weight: number;
   readonly start: number;
@@ -86,7 +87,8 @@ export class ControlUnits {
     this.busy++;
     this.error = undefined;
     try {
-      const result = unit.preprocessor === 'none' ? image : await this.#run(unit.preprocessor, image, unit.values);
+      const result =
+        unit.preprocessor === 'none' ? image : await this.#worker.run(unit.preprocessor, image, unit.values);
       // Another change may have come meanwhile: the newest source and settings win.
       const now = this.units.find((one) => one.id === id);
       if (now?.source !== unit.source || now?.values !== unit.values || now.preprocessor !== unit.preprocessor) return;
@@ -99,16 +101,11 @@ export class ControlUnits {
     }
   }
 
-  #run(id: PreprocessorId, image: PixelImage, values: Readonly<Record<string, number>>): Promise<PixelImage> {
-    // Only values that this preprocessor has: a unit keeps those of others for when they are chosen again.
-    const names = preprocessorById(id).parameters.map(({ name }) => name as string);
-    const own = Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
-    return this.#worker.run(id, image, own);
-  }
-
   #publish(): void {
     const ready = this.units.flatMap(({ modelId, result: image, weight, start, end, mode, preprocessor }) =>
-      image && modelId !== '' ? [{ modelId, image, weight, start, end, mode, preprocessor } satisfies ControlRequest] : [],
+      image && modelId !== ''
+        ? [{ modelId, image, weight, start, end, mode, preprocessor } satisfies ControlRequest]
+        : [],
     );
     if (ready.length > 0) this.#generation.parameters.control = ready;
     else delete this.#generation.parameters.control;

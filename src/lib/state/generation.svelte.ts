@@ -81,6 +81,8 @@ export class GenerationState {
   onImage: ((result: Result) => void) | undefined;
   /** Told when a job begins and ends; the number of its pictures at the end. */
   onRunning: ((running: boolean, pictures: number) => void) | undefined;
+  /** Brings what follows the sketch up to date; called before a request is made. */
+  prepare: () => Promise<void> = () => Promise.resolve();
   compose: ComposeJobs = (parameters) => Promise.resolve({ jobs: [parameters], missing: [] });
   readonly #engine: EngineState;
   #count = 0;
@@ -118,6 +120,7 @@ export class GenerationState {
   /** @param given  settings of a waiting job instead of the form's */
   async run(extra: Partial<Parameters> = {}, given?: Parameters): Promise<void> {
     if (this.running || !this.#engine.model) return;
+    if (!given) await this.prepare();
     const parameters: Parameters = { ...(given ?? $state.snapshot(this.parameters)), ...extra };
     const { variation } = parameters;
     // Drawn here, so that "use these settings" knows it.

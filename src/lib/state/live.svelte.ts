@@ -248,6 +248,7 @@ export class LiveState {
     this.#jobName = name;
     // A refined picture is the same idea as its draft: the same noise, more steps.
     if (kind === 'draft') this.#lastSeed = input.seed >= 0 ? input.seed : randomSeed();
+    await this.#generation.prepare();
     const parameters = $state.snapshot(this.#generation.parameters);
     const request: GenerateRequest = {
       ...this.#generation.request(parameters),

@@ -41,7 +41,10 @@ export function withoutLora(prompt: string, name: string): string {
   if (!tag) return prompt;
   const before = prompt.slice(0, tag.start).replace(/[ ]+$/, '');
   const after = prompt.slice(tag.end);
-  return before + (after.startsWith(' ') || before === '' || after === '' ? after.replace(/^[ ]+/, before === '' ? '' : ' ') : after);
+  return (
+    before +
+    (after.startsWith(' ') || before === '' || after === '' ? after.replace(/^[ ]+/, before === '' ? '' : ' ') : after)
+  );
 }
 
 /** The prompt with a word added as another element, unless it is there. */

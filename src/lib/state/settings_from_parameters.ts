@@ -133,6 +133,7 @@ function readTable(
       model: undefined,
       models: [],
       upscalers: [],
+      vaes: [],
       sketching: false,
     };
     const value = def && readValue(def, text, context);

@@ -53,6 +53,7 @@ const context = (parameters: Parameters = form(), sketching = false): ParameterC
   model: undefined,
   models: [{ id: 'second', label: 'second' }],
   upscalers: [],
+  vaes: [{ id: 'ae', label: 'ae' }],
   sketching,
 });
 const group = (id: string) => PARAMETER_GROUPS.find((one) => one.id === id)!;

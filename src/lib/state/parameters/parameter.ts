@@ -22,6 +22,8 @@ export interface ParameterContext {
   readonly models: readonly Choice[];
   /** Upscaler models of the user. */
   readonly upscalers: readonly Choice[];
+  /** Autoencoders that can stand in for the model's own. */
+  readonly vaes: readonly Choice[];
   /** Where the pictures are made: a mask comes from the sketch there. */
   readonly sketching: boolean;
 }
@@ -87,6 +89,13 @@ export const PARAMETER_GROUPS = [
   { id: 'basic', label: 'params.title' },
   { id: 'size', label: 'group.size' },
   { id: 'init', label: 'init.title' },
+  { id: 'loras', label: 'group.loras' },
+  {
+    id: 'control',
+    label: 'group.control',
+    hint: 'group.control.hint',
+    shown: ({ model }) => model?.controls.control ?? false,
+  },
   { id: 'inpaint', label: 'group.inpaint', hint: 'group.inpaint.hint' },
   { id: 'soft', label: 'group.soft', hint: 'group.soft.hint', part: 'inpaint.soft', shown: isMasked },
   {
@@ -106,6 +115,7 @@ export const PARAMETER_GROUPS = [
   },
   { id: 'variation', label: 'group.variation', hint: 'group.variation.hint', part: 'variation' },
   { id: 'seedResize', label: 'group.seedResize', hint: 'group.seedResize.hint', part: 'seedResize' },
+  { id: 'plot', label: 'group.plot', hint: 'group.plot.hint', part: 'plot' },
   { id: 'text', label: 'group.text' },
   { id: 'guidance', label: 'group.guidance' },
   { id: 'model', label: 'group.model', hint: 'group.model.hint' },

@@ -51,6 +51,7 @@ export class ParameterEditor {
       model: engine.model,
       models: refiners,
       upscalers: networks.of('upscaler').map(({ name }): Choice => ({ id: name, label: name })),
+      vaes: networks.of('vae').map(({ id, name }): Choice => ({ id, label: name })),
       sketching: studio.mode === 'sketch',
     };
   }

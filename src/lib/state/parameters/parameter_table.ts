@@ -5,7 +5,7 @@
 import type { ParameterDef } from './parameter';
 import { DRAWING, GUIDANCE, SIZE, TEXT } from './tables/drawing';
 import { NOISE, SEEDS, SIGMAS } from './tables/noise';
-import { OUTPUT } from './tables/output';
+import { OUTPUT, PLOT } from './tables/output';
 import { HIRES, REFINER } from './tables/passes';
 import { INPAINT, LOOPBACK, START } from './tables/start_picture';
 
@@ -23,4 +23,5 @@ export const PARAMETERS: readonly ParameterDef[] = [
   NOISE,
   SIGMAS,
   OUTPUT,
+  PLOT,
 ].flat();

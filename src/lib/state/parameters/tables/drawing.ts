@@ -105,6 +105,17 @@ export const SIZE: readonly ParameterDef[] = [
 
 export const TEXT: readonly ParameterDef[] = [
   {
+    path: 'vaeId',
+    optional: true,
+    group: 'model',
+    kind: 'choice',
+    label: 'params.vae',
+    infotext: 'VAE',
+    choices: ({ vaes }) => [{ id: '', key: 'params.vae.own' }, ...vaes],
+    default: '',
+    shown: ({ vaes, parameters }) => vaes.length > 0 || parameters.vaeId !== undefined,
+  },
+  {
     path: 'clipSkip',
     group: 'text',
     kind: 'number',

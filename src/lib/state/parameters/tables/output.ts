@@ -1,6 +1,6 @@
 /** What becomes of the pictures: tiling, grids, files. */
 import { PICTURE_FORMATS, type PictureFormat } from '../../../rpc/engine';
-import type { ParameterDef } from '../parameter';
+import type { ParameterContext, ParameterDef } from '../parameter';
 
 const FORMAT_LABELS: Readonly<Record<PictureFormat, string>> = { png: 'PNG', jpeg: 'JPEG', webp: 'WebP' };
 
@@ -58,5 +58,40 @@ export const OUTPUT: readonly ParameterDef[] = [
     hint: 'params.stealth.hint',
     default: false,
     shown: ({ parameters }) => (parameters.save?.format ?? 'png') !== 'jpeg',
+  },
+];
+
+const plotting = ({ parameters }: ParameterContext) => parameters.plot !== undefined;
+export const PLOT: readonly ParameterDef[] = [
+  { path: 'plot.legend', group: 'plot', kind: 'flag', label: 'plot.legend', default: true, shown: plotting },
+  {
+    path: 'plot.keepPictures',
+    group: 'plot',
+    kind: 'flag',
+    label: 'plot.keepPictures',
+    default: false,
+    shown: plotting,
+  },
+  {
+    path: 'plot.keepRandomSeeds',
+    optional: true,
+    group: 'plot',
+    kind: 'flag',
+    label: 'plot.keepRandomSeeds',
+    default: false,
+    shown: plotting,
+  },
+  {
+    path: 'plot.marginPx',
+    group: 'plot',
+    kind: 'number',
+    label: 'plot.margin',
+    min: 0,
+    max: 500,
+    sliderMax: 100,
+    step: 1,
+    unit: 'px',
+    default: 0,
+    shown: plotting,
   },
 ];
