@@ -1,4 +1,7 @@
-/** What each error code means to the user: a short title and what to do. The precise message stands beside it. */
+/**
+ * What each error code means to the user: a short title and what to do. The precise message stands beside it. A new
+ * sentence must be added to the other languages (errors_de.ts, ...); the compiler says where.
+ */
 import type { ErrorCode } from '../base/error_codes';
 
 export interface ErrorText {
@@ -6,15 +9,16 @@ export interface ErrorText {
   readonly remedy: string;
 }
 
-export type ErrorTexts = Readonly<Record<ErrorCode, ErrorText>>;
-
-const text = (title: string, remedy: string): ErrorText => ({ title, remedy });
+const text = <const Title extends string, const Remedy extends string>(title: Title, remedy: Remedy) => ({
+  title,
+  remedy,
+});
 
 const GET_AGAIN = 'Download the file again from where you got it. If it stays so, its author must repair it.';
 const HOSTILE = 'Do not use this file: it is damaged in a way that honest programs do not write.';
 const REPORT = 'Try again. If it happens again, restart the engine on the Engine page.';
 
-export const errorsEn: ErrorTexts = {
+export const errorsEn = {
   'internal/unexpected': text('Something unexpected happened', REPORT),
   'argument/invalid': text('That value does not work here', 'Change the value named below.'),
   'job/cancelled': text('Stopped', 'Start it again when you like.'),
@@ -151,4 +155,8 @@ export const errorsEn: ErrorTexts = {
     'A part of the sketch is damaged',
     'The rest was restored; save your work under a new name.',
   ),
-};
+} satisfies Readonly<Record<ErrorCode, ErrorText>>;
+
+/** Every title and remedy. Many codes share theirs, so other languages translate sentences, not codes. */
+export type ErrorSentence = (typeof errorsEn)[ErrorCode]['title' | 'remedy'];
+export type ErrorSentences = Readonly<Record<ErrorSentence, string>>;

@@ -1,7 +1,7 @@
 /** The languages of the interface: two files each and one line here. Loaded when chosen, cached for offline use. */
 import type { FirstMessages, Messages } from './en';
 import type { LaterMessages } from './en_later';
-import type { ErrorTexts } from './errors_en';
+import type { ErrorSentences } from './errors_en';
 
 export interface LocaleDef {
   /** BCP 47. */
@@ -10,8 +10,8 @@ export interface LocaleDef {
   readonly label: string;
   readonly direction: 'ltr' | 'rtl';
   readonly load: () => Promise<Messages>;
-  /** Texts of error codes; English stands in where there are none. */
-  readonly loadErrors?: () => Promise<ErrorTexts>;
+  /** Titles and remedies of errors; English has its own in errors_en.ts. */
+  readonly loadErrors?: () => Promise<ErrorSentences>;
 }
 
 /** The texts of the page and of what loads later, as one. */
@@ -29,7 +29,6 @@ export const LOCALES = [
         import('./en').then((m) => m.en),
         import('./en_later').then((m) => m.enLater),
       ),
-    loadErrors: () => import('./errors_en').then((m) => m.errorsEn),
   },
   {
     id: 'de',
@@ -40,6 +39,7 @@ export const LOCALES = [
         import('./de').then((m) => m.de),
         import('./de_later').then((m) => m.deLater),
       ),
+    loadErrors: () => import('./errors_de').then((m) => m.errorsDe),
   },
   {
     id: 'es',
@@ -50,6 +50,7 @@ export const LOCALES = [
         import('./es').then((m) => m.es),
         import('./es_later').then((m) => m.esLater),
       ),
+    loadErrors: () => import('./errors_es').then((m) => m.errorsEs),
   },
   {
     id: 'fr',
@@ -60,6 +61,7 @@ export const LOCALES = [
         import('./fr').then((m) => m.fr),
         import('./fr_later').then((m) => m.frLater),
       ),
+    loadErrors: () => import('./errors_fr').then((m) => m.errorsFr),
   },
   {
     id: 'pt-BR',
@@ -70,6 +72,7 @@ export const LOCALES = [
         import('./pt_br').then((m) => m.ptBR),
         import('./pt_br_later').then((m) => m.ptBRLater),
       ),
+    loadErrors: () => import('./errors_pt_br').then((m) => m.errorsPtBR),
   },
   {
     id: 'ru',
@@ -80,6 +83,7 @@ export const LOCALES = [
         import('./ru').then((m) => m.ru),
         import('./ru_later').then((m) => m.ruLater),
       ),
+    loadErrors: () => import('./errors_ru').then((m) => m.errorsRu),
   },
   {
     id: 'ja',
@@ -90,6 +94,7 @@ export const LOCALES = [
         import('./ja').then((m) => m.ja),
         import('./ja_later').then((m) => m.jaLater),
       ),
+    loadErrors: () => import('./errors_ja').then((m) => m.errorsJa),
   },
   {
     id: 'zh-CN',
@@ -100,6 +105,7 @@ export const LOCALES = [
         import('./zh_cn').then((m) => m.zhCN),
         import('./zh_cn_later').then((m) => m.zhCNLater),
       ),
+    loadErrors: () => import('./errors_zh_cn').then((m) => m.errorsZhCN),
   },
   {
     id: 'ar',
@@ -110,6 +116,7 @@ export const LOCALES = [
         import('./ar').then((m) => m.ar),
         import('./ar_later').then((m) => m.arLater),
       ),
+    loadErrors: () => import('./errors_ar').then((m) => m.errorsAr),
   },
 ] as const satisfies readonly LocaleDef[];
 

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../base/error_codes';
 import { toPlainError, type PlainError } from '../base/errors';
 import { en, type MessageKey, type Messages } from '../i18n/en';
-import type { ErrorText, ErrorTexts } from '../i18n/errors_en';
+import type { ErrorSentence, ErrorSentences, ErrorText, errorsEn } from '../i18n/errors_en';
 import { chooseLocale, LOCALES, type LocaleDef } from '../i18n/locales';
 import { formatBytes, formatDuration, translate, type MessageValues } from '../i18n/translate';
 
@@ -13,7 +13,8 @@ export class I18n {
   overlayError: PlainError | undefined = $state.raw();
   /** The texts that come with the page; those of what loads later follow at once, see `complete`. */
   #messages: Messages = $state.raw(en as Messages);
-  #errors: Partial<ErrorTexts> = $state.raw({});
+  #errors: typeof errorsEn | undefined = $state.raw();
+  #sentences: ErrorSentences | undefined = $state.raw();
   #used = false;
   /** Resolves when every text is there; parts that load after the page wait for it. */
   readonly complete: Promise<void>;
@@ -31,16 +32,26 @@ export class I18n {
   duration = (ms: number): string => formatDuration(this.locale.id, ms);
   bytes = (bytes: number): string => formatBytes(this.locale.id, bytes);
   /** Title and remedy of a code; stored errors may have codes of an older version. */
-  error = (code: ErrorCode): ErrorText =>
-    this.#errors[code] ?? this.#errors['internal/unexpected'] ?? { title: this.t('error.title'), remedy: '' };
+  error = (code: ErrorCode): ErrorText => {
+    const errors: Partial<typeof errorsEn> | undefined = this.#errors;
+    const text = errors?.[code] ?? errors?.['internal/unexpected'];
+    if (!text) return { title: this.t('error.title'), remedy: '' };
+    const say = (sentence: ErrorSentence): string => this.#sentences?.[sentence] ?? sentence;
+    return { title: say(text.title), remedy: say(text.remedy) };
+  };
 
   /** Switches the language; the old one stays until the new texts are there. */
   async use(wanted: readonly string[]): Promise<void> {
     const locale: LocaleDef = chooseLocale(wanted);
-    const [messages, errors] = await Promise.all([locale.load(), (locale.loadErrors ?? LOCALES[0].loadErrors)()]);
+    const [messages, { errorsEn }, sentences] = await Promise.all([
+      locale.load(),
+      import('../i18n/errors_en'),
+      locale.loadErrors?.(),
+    ]);
     this.#used = true;
     this.#messages = messages;
-    this.#errors = errors;
+    this.#errors = errorsEn;
+    this.#sentences = sentences;
     this.locale = locale;
     this.overlay = undefined;
     document.documentElement.lang = locale.id;

@@ -16,6 +16,18 @@ describe('texts', () => {
       expect(errorsEn[code].remedy, code).not.toBe('');
     }
   });
+  it('say every title and remedy of an error in every language', async () => {
+    const sentences = new Set(Object.values(errorsEn).flatMap(({ title, remedy }) => [title, remedy]));
+    for (const locale of LOCALES) {
+      if (locale.id === 'en') continue;
+      const said: Readonly<Record<string, string>> = await locale.loadErrors();
+      for (const sentence of sentences) {
+        expect(said[sentence], `${locale.id}: ${sentence}`).toBeTruthy();
+        expect(said[sentence], locale.id).not.toBe(sentence);
+      }
+      expect(Object.keys(said).filter((sentence) => !sentences.has(sentence as never))).toEqual([]);
+    }
+  });
   it('use the plural forms of the language', async () => {
     const ru = await LOCALES.find(({ id }) => id === 'ru')!.load();
     const count = (n: number) => translate(ru, 'ru', 'gallery.count', { count: n });
