@@ -15,7 +15,18 @@ const problems: string[] = [];
 type Message = string | PluralMessage;
 
 /** Names and formats that are the same in every language. */
-const SAME_EVERYWHERE = new Set(['app.name', 'generate.shortcut', 'models.group.lora', 'models.group.one.lora', 'models.group.one.embedding', 'models.group.embedding', 'models.kind.lora', 'complete.lora', 'group.control', 'params.vae']);
+const SAME_EVERYWHERE = new Set([
+  'app.name',
+  'generate.shortcut',
+  'models.group.lora',
+  'models.group.one.lora',
+  'models.group.one.embedding',
+  'models.group.embedding',
+  'models.kind.lora',
+  'complete.lora',
+  'group.control',
+  'params.vae',
+]);
 
 /** Words that a language spells as English does. */
 const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {

@@ -116,4 +116,10 @@ export const errorsAr: ErrorSentences = {
   'Choose another layer.': 'اختر طبقة أخرى.',
   'Unlock it first.': 'افتح قفلها أولًا.',
   'The rest was restored; save your work under a new name.': 'استُعيد الباقي؛ احفظ عملك باسم جديد.',
+  'The file is another one now': 'صار الملف غيره',
+  'Add the file again.': 'أضف الملف ثانية.',
+  'The file may not be read': 'قراءة الملف غير مسموحة',
+  'Allow the browser to read it, on the Models page.': 'اسمح للمتصفح بقراءته من صفحة النماذج.',
+  'The file on the server has changed': 'تغيّر الملف على الخادم',
+  'Start the download again.': 'ابدأ التنزيل من جديد.',
 };

@@ -123,4 +123,10 @@ export const errorsDe: ErrorSentences = {
   'Unlock it first.': 'Entsperre sie zuerst.',
   'The rest was restored; save your work under a new name.':
     'Der Rest wurde wiederhergestellt; sichere deine Arbeit unter neuem Namen.',
+  'The file is another one now': 'Die Datei ist inzwischen eine andere',
+  'Add the file again.': 'Füge die Datei noch einmal hinzu.',
+  'The file may not be read': 'Die Datei darf nicht gelesen werden',
+  'Allow the browser to read it, on the Models page.': 'Erlaube dem Browser auf der Modellseite, sie zu lesen.',
+  'The file on the server has changed': 'Die Datei auf dem Server hat sich geändert',
+  'Start the download again.': 'Starte das Herunterladen noch einmal.',
 };

@@ -120,4 +120,10 @@ export const errorsEs: ErrorSentences = {
   'Choose another layer.': 'Elige otra capa.',
   'Unlock it first.': 'Desbloquéala antes.',
   'The rest was restored; save your work under a new name.': 'El resto se recuperó; guarda tu trabajo con otro nombre.',
+  'The file is another one now': 'El archivo ahora es otro',
+  'Add the file again.': 'Añade el archivo otra vez.',
+  'The file may not be read': 'No se permite leer el archivo',
+  'Allow the browser to read it, on the Models page.': 'Permite que el navegador lo lea, en la página Modelos.',
+  'The file on the server has changed': 'El archivo del servidor ha cambiado',
+  'Start the download again.': 'Empieza de nuevo la descarga.',
 };

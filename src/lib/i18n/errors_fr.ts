@@ -121,4 +121,10 @@ export const errorsFr: ErrorSentences = {
   'Unlock it first.': 'Déverrouillez-le d’abord.',
   'The rest was restored; save your work under a new name.':
     'Le reste a été restauré ; enregistrez votre travail sous un nouveau nom.',
+  'The file is another one now': 'Le fichier n’est plus le même',
+  'Add the file again.': 'Ajoutez à nouveau le fichier.',
+  'The file may not be read': 'La lecture du fichier n’est pas permise',
+  'Allow the browser to read it, on the Models page.': 'Autorisez le navigateur à le lire, sur la page Modèles.',
+  'The file on the server has changed': 'Le fichier sur le serveur a changé',
+  'Start the download again.': 'Relancez le téléchargement.',
 };

@@ -119,4 +119,10 @@ export const errorsJa: ErrorSentences = {
   'Choose another layer.': '別のレイヤーを選んでください。',
   'Unlock it first.': '先にロックを外してください。',
   'The rest was restored; save your work under a new name.': '残りは復元しました。新しい名前で保存してください。',
+  'The file is another one now': 'ファイルが別のものに変わりました',
+  'Add the file again.': 'ファイルをもう一度追加してください。',
+  'The file may not be read': 'ファイルの読み取りが許可されていません',
+  'Allow the browser to read it, on the Models page.': 'モデルのページでブラウザーに読み取りを許可してください。',
+  'The file on the server has changed': 'サーバー上のファイルが変わりました',
+  'Start the download again.': 'ダウンロードをやり直してください。',
 };

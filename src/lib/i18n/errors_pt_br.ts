@@ -121,4 +121,10 @@ export const errorsPtBR: ErrorSentences = {
   'Unlock it first.': 'Desbloqueie-a antes.',
   'The rest was restored; save your work under a new name.':
     'O resto foi recuperado; salve seu trabalho com um novo nome.',
+  'The file is another one now': 'O arquivo agora é outro',
+  'Add the file again.': 'Adicione o arquivo de novo.',
+  'The file may not be read': 'A leitura do arquivo não é permitida',
+  'Allow the browser to read it, on the Models page.': 'Permita que o navegador o leia, na página Modelos.',
+  'The file on the server has changed': 'O arquivo no servidor mudou',
+  'Start the download again.': 'Recomece o download.',
 };

@@ -120,4 +120,10 @@ export const errorsRu: ErrorSentences = {
   'Unlock it first.': 'Сначала разблокируйте его.',
   'The rest was restored; save your work under a new name.':
     'Остальное восстановлено; сохраните работу под новым именем.',
+  'The file is another one now': 'Файл стал другим',
+  'Add the file again.': 'Добавьте файл снова.',
+  'The file may not be read': 'Файл читать не разрешено',
+  'Allow the browser to read it, on the Models page.': 'Разрешите браузеру читать его на странице моделей.',
+  'The file on the server has changed': 'Файл на сервере изменился',
+  'Start the download again.': 'Начните загрузку заново.',
 };

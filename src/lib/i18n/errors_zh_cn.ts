@@ -115,4 +115,10 @@ export const errorsZhCN: ErrorSentences = {
   'Choose another layer.': '请选择其他图层。',
   'Unlock it first.': '请先解锁。',
   'The rest was restored; save your work under a new name.': '其余部分已恢复；请用新名称保存你的作品。',
+  'The file is another one now': '文件已变成另一个',
+  'Add the file again.': '请重新添加该文件。',
+  'The file may not be read': '没有读取该文件的权限',
+  'Allow the browser to read it, on the Models page.': '请在“模型”页允许浏览器读取它。',
+  'The file on the server has changed': '服务器上的文件已更改',
+  'Start the download again.': '请重新开始下载。',
 };

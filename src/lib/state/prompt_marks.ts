@@ -11,12 +11,15 @@ export interface PromptRemark extends PromptHint {
   readonly excerpt: string;
 }
 
-const EXCERPT = 24;
+/** A place of fewer letters is shown with what follows. */
+const LEAST = 3;
+const EXCERPT = 20;
 
 export function remarksOf(text: string): readonly PromptRemark[] {
   return promptHints(text).map((hint) => {
-    const until = Math.max(hint.end, Math.min(text.length, hint.start + EXCERPT));
-    return { ...hint, excerpt: text.slice(hint.start, Math.min(until, hint.start + 2 * EXCERPT)) };
+    const { start, end } = hint;
+    const until = end - start >= LEAST ? Math.min(end, start + EXCERPT) : start + EXCERPT;
+    return { ...hint, excerpt: text.slice(start, until) };
   });
 }
 

@@ -55,6 +55,7 @@ export const DRAWING: readonly ParameterDef[] = [
 export const SIZE: readonly ParameterDef[] = [
   {
     path: 'widthPx',
+    half: true,
     group: 'size',
     kind: 'number',
     label: 'params.width',
@@ -67,6 +68,7 @@ export const SIZE: readonly ParameterDef[] = [
   },
   {
     path: 'heightPx',
+    half: true,
     group: 'size',
     kind: 'number',
     label: 'params.height',
