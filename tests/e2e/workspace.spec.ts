@@ -158,6 +158,66 @@ test('a dropped picture brings its settings and the same picture comes out', asy
   await expect(page.getByText('Ultra mode: on')).toBeVisible();
 });
 
+test('hires, variation and guidance come back from a dropped picture, and so does the picture', async ({
+  app,
+  page,
+}) => {
+  await app.open();
+  await page.getByRole('combobox', { name: 'Find a setting' }).fill('hires steps');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('switch', { name: 'Hires fix' })).toBeChecked();
+  const set = async (id: string, value: string) => {
+    await page.locator(`#${id}`).fill(value);
+    await page.locator(`#${id}`).press('Tab');
+  };
+  await set('hires-steps', '2');
+  await set('hires-scale', '1.5');
+  await set('hires-strength', '0.55');
+  await page.getByRole('switch', { name: 'Variation' }).click();
+  await set('variation-seed', '11');
+  await set('variation-strength', '0.35');
+  await set('cfgScale', '3.25');
+  await app.generate({ prompt: 'a blue house', seed: 12, steps: 3 });
+  const first = await app.save();
+
+  await page.getByRole('button', { name: "Use the model's defaults" }).click();
+  await expect(page.getByRole('switch', { name: 'Hires fix' })).not.toBeChecked();
+  await app.prompt.fill('something else');
+  await drop(page, 'house.png', 'image/png', first);
+  await expect(app.prompt).toHaveValue('a blue house');
+  const wanted = { 'hires-steps': '2', 'hires-scale': '1.5', 'hires-strength': '0.55', 'variation-seed': '11' };
+  for (const [id, value] of Object.entries({ ...wanted, 'variation-strength': '0.35', cfgScale: '3.25' })) {
+    await expect(page.locator(`#${id}`)).toHaveValue(value);
+  }
+  await expect(page.getByText('Settings taken over')).toHaveCount(0);
+  await app.generate({ prompt: 'a blue house', seed: 12, steps: 3 });
+  expect((await app.save()).equals(first)).toBe(true);
+});
+
+test('a style joins the prompt, a preset brings settings back, malformed places are named', async ({ app, page }) => {
+  await app.open();
+  await app.prompt.fill('a (star');
+  await expect(page.getByText('is not closed', { exact: false })).toBeVisible();
+  await app.prompt.fill('{prompt}, 3d');
+  await page.getByRole('button', { name: 'Styles' }).click();
+  await page.getByRole('button', { name: 'New from these prompts' }).click();
+  await page.getByLabel('Name of the style').fill('solid');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('checkbox', { name: /solid/ }).check();
+  await page.locator('#steps').fill('2');
+  await page.locator('#steps').press('Tab');
+  await page.getByRole('button', { name: 'Presets' }).click();
+  await page.getByLabel('Name of the preset').fill('quick');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.locator('#steps').fill('9');
+  await page.locator('#steps').press('Tab');
+  await page.getByRole('button', { name: 'quick', exact: true }).click();
+  await expect(page.locator('#steps')).toHaveValue('2');
+  await app.generate({ prompt: 'a yellow star', seed: 4, steps: 2 });
+  const text = readPng(await app.save()).texts.find(({ keyword }) => keyword === 'parameters')?.text ?? '';
+  expect(text.split('\n')[0]).toBe('a yellow star, 3d');
+});
+
 test('a model is added from files, checked, renamed, used and deleted', async ({ page, appUrl }) => {
   await page.goto(`${appUrl}models`);
   await expect(page.getByRole('article', { name: 'tiny-icons' })).toBeVisible();

@@ -482,4 +482,5 @@ export const ar: FirstMessages = {
   'tools.history': 'السجل',
   'prompt.negative.ignored': 'عند توجيه 1 لا أثر للوصف السلبي.',
   'generate.missing': 'غير موجود، بقي كما كُتب: {names}',
+  'progress.cell': 'الصورة {cell} من {cells}',
 };

@@ -428,4 +428,5 @@ export const de: FirstMessages = {
   'tools.history': 'Verlauf',
   'prompt.negative.ignored': 'Bei Führung 1 wirkt der negative Prompt nicht.',
   'generate.missing': 'Nicht gefunden, blieb wie getippt: {names}',
+  'progress.cell': 'Bild {cell} von {cells}',
 };

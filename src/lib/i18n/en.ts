@@ -425,6 +425,7 @@ export const en = {
   'tools.history': 'History',
   'prompt.negative.ignored': 'At guidance 1 the negative prompt has no effect.',
   'generate.missing': 'Not found, left as typed: {names}',
+  'progress.cell': 'Picture {cell} of {cells}',
 } as const satisfies Record<string, string | PluralMessage>;
 
 /** Forms by CLDR plural category; `other` is always there. */

@@ -424,4 +424,5 @@ export const es: FirstMessages = {
   'tools.history': 'Historial',
   'prompt.negative.ignored': 'Con guía 1 el prompt negativo no actúa.',
   'generate.missing': 'No encontrado, queda como está: {names}',
+  'progress.cell': 'Imagen {cell} de {cells}',
 };

@@ -423,4 +423,5 @@ export const fr: FirstMessages = {
   'tools.history': 'Historique',
   'prompt.negative.ignored': 'À guidage 1, le prompt négatif n’agit pas.',
   'generate.missing': 'Introuvable, laissé tel quel : {names}',
+  'progress.cell': 'Image {cell} sur {cells}',
 };

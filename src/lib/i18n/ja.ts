@@ -413,4 +413,5 @@ export const ja: FirstMessages = {
   'tools.history': '履歴',
   'prompt.negative.ignored': 'ガイダンス1ではネガティブプロンプトは効きません。',
   'generate.missing': '見つからないため入力のまま: {names}',
+  'progress.cell': '{cells} 枚中 {cell} 枚目',
 };

@@ -425,4 +425,5 @@ export const ptBR: FirstMessages = {
   'tools.history': 'Histórico',
   'prompt.negative.ignored': 'Com orientação 1 o prompt negativo não age.',
   'generate.missing': 'Não encontrado, ficou como escrito: {names}',
+  'progress.cell': 'Imagem {cell} de {cells}',
 };

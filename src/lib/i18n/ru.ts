@@ -464,4 +464,5 @@ export const ru: FirstMessages = {
   'tools.history': 'История',
   'prompt.negative.ignored': 'При наведении 1 негативный запрос не действует.',
   'generate.missing': 'Не найдено, оставлено как есть: {names}',
+  'progress.cell': 'Картинка {cell} из {cells}',
 };

@@ -412,4 +412,5 @@ export const zhCN: FirstMessages = {
   'tools.history': '历史',
   'prompt.negative.ignored': '引导为 1 时反向提示词不起作用。',
   'generate.missing': '未找到，保持原样：{names}',
+  'progress.cell': '第 {cell} / {cells} 张',
 };

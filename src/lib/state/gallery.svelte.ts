@@ -135,8 +135,9 @@ export class GalleryState {
       const [row, png] = [this.row(id), await this.#store.picture(id)];
       if (!row || !png) continue;
       const stamp = new Date(row.createdAt).toISOString().slice(0, 19).replaceAll(':', '-');
-      // PNG is compressed already: stored, not deflated.
-      files[`${stamp}_${row.seed}_${id}.png`] = [new Uint8Array(await png.arrayBuffer()), { level: 0 }];
+      const ending = png.type.replace('image/', '').replace('jpeg', 'jpg') || 'png';
+      // Pictures are compressed already: stored, not deflated.
+      files[`${stamp}_${row.seed}_${id}.${ending}`] = [new Uint8Array(await png.arrayBuffer()), { level: 0 }];
     }
     const bytes = await new Promise<Uint8Array>((resolve, reject) =>
       zip(files, (error, data) => (error ? reject(error) : resolve(data))),

@@ -10,3 +10,8 @@ export function saveBlob(blob: Blob, name: string): void {
   // The download reads the blob after this task; a minute is more than any browser needs.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
+
+/** A picture's name with the ending of its format. */
+export function pictureName(stem: string | number, { type }: Blob): string {
+  return `${stem}.${type === 'image/jpeg' ? 'jpg' : type === 'image/webp' ? 'webp' : 'png'}`;
+}
