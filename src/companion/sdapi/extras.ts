@@ -1,17 +1,14 @@
 /** Enlarging of finished pictures: `extra-single-image` and `extra-batch-images`. */
-import { insertPngText } from '../../lib/formats/png_text';
 import { infotextCandidate } from '../../lib/infotext/dialects/a1111';
 import { readImageTexts } from '../../lib/infotext/image_texts';
-import { cropImage } from '../../lib/pipeline/mask_image';
-import { resampleImage } from '../../lib/pipeline/resample';
-import { PIXEL_UPSCALERS } from '../../lib/pipeline/upscalers';
-import type { PixelImage } from '../../lib/rpc/engine';
-import { encodePng } from '../node_images';
+import type { PixelImage, UpscaleRequest } from '../../lib/rpc/engine';
+import { filesOf } from '../engine/catalogue';
+import type { Desk } from '../engine/desk';
 import { HttpError } from '../server/http_error';
 import { json, type Call, type Reply } from '../server/route';
 import { readFields, type Values } from './field';
 import { EXTRA_BATCH_FIELDS, EXTRA_SINGLE_FIELDS } from './fields';
-import { base64Bytes, readPicture } from './pictures';
+import { base64Bytes, blobBase64, readPicture } from './pictures';
 import type { ApiState } from './state';
 
 type Extras = Omit<Values<typeof EXTRA_SINGLE_FIELDS>, 'image'>;
@@ -47,7 +44,8 @@ async function enlarge(
   pictures: readonly string[],
   asked: { readonly client: string; readonly signal: AbortSignal },
 ): Promise<string[]> {
-  const modes = [values.upscaler_1, ...(usesSecond(values) ? [values.upscaler_2] : [])].map(filterOf);
+  const first = await upscalerOf(desk, values.upscaler_1);
+  const second = usesSecond(values) ? await upscalerOf(desk, values.upscaler_2) : undefined;
   const decoded = await Promise.all(
     pictures.map(async (text, i) => {
       const image = await readPicture(text, `image ${i}`);
@@ -55,9 +53,10 @@ async function enlarge(
       return { image, infotext: infotextCandidate(readImageTexts(base64Bytes(text)).texts) };
     }),
   );
+  const id = `extras ${++jobs}`;
   return desk.run(
     {
-      id: `extras ${++jobs}`,
+      id,
       client: asked.client,
       policy: 'queue',
       facts: { label: 'extras', count: pictures.length },
@@ -65,16 +64,32 @@ async function enlarge(
     },
     async ({ job, signal }) => {
       const results: string[] = [];
-      for (const { image, infotext } of decoded) {
+      for (const [i, { image, infotext }] of decoded.entries()) {
         if (signal.aborted) break;
-        const [first, second] = modes.map((mode) => fit(image, values, mode));
-        const large = second && first ? mix(first, second, values.extras_upscaler_2_visibility) : (first ?? image);
-        const png = insertPngText(
-          encodePng(large),
-          infotext === undefined ? [] : [{ keyword: 'parameters', text: infotext }],
-        );
-        results.push(Buffer.from(png).toString('base64'));
-        job.passDone();
+        const engineId = `${id} ${i}`;
+        const stop = () => void desk.engine.interrupt(engineId).catch(() => undefined);
+        signal.addEventListener('abort', stop, { once: true });
+        // The original leaves the size alone without an upscaler.
+        const { widthPx, heightPx } = first === 'None' && second === undefined ? image : targetOf(image, values);
+        const request: UpscaleRequest = {
+          image,
+          upscaler: first,
+          scale: 1,
+          widthPx,
+          heightPx,
+          crop: true,
+          ...(second === undefined
+            ? {}
+            : { second: { upscaler: second, visibility: values.extras_upscaler_2_visibility } }),
+          ...(infotext === undefined ? {} : { infotext }),
+        };
+        try {
+          const { images } = await desk.engine.upscale(engineId, request, (event) => job.observe(event));
+          for (const { file } of images) results.push(await blobBase64(file));
+        } finally {
+          signal.removeEventListener('abort', stop);
+        }
+        job.passDone(i + 1);
       }
       return results;
     },
@@ -85,14 +100,15 @@ function usesSecond({ upscaler_2, extras_upscaler_2_visibility }: Extras): boole
   return upscaler_2 !== 'None' && extras_upscaler_2_visibility > 0;
 }
 
-type FilterMode = (typeof PIXEL_UPSCALERS)[keyof typeof PIXEL_UPSCALERS];
-
-/** @throws HttpError 404 */
-function filterOf(name: string): FilterMode | 'none' {
-  if (/^none$/i.test(name)) return 'none';
-  const known = Object.keys(PIXEL_UPSCALERS).find((one) => one.toLowerCase() === name.toLowerCase());
-  if (known === undefined) throw new HttpError(404, `Upscaler '${name.slice(0, 80)}' not found`);
-  return PIXEL_UPSCALERS[known as keyof typeof PIXEL_UPSCALERS];
+/** The engine's name of an upscaler that a client named in any case. @throws HttpError 404 */
+async function upscalerOf({ engine }: Desk, name: string): Promise<string> {
+  const known = [
+    ...(await engine.upscalers()).filter(({ kind }) => kind !== 'latent').map((one) => one.name),
+    ...filesOf(await engine.catalogue(), 'upscaler').map((file) => file.name),
+  ];
+  const found = known.find((one) => one.toLowerCase() === name.toLowerCase());
+  if (found === undefined) throw new HttpError(404, `Upscaler '${name.slice(0, 80)}' not found`);
+  return found;
 }
 
 interface Target {
@@ -126,25 +142,6 @@ function checkSize({ coverWidthPx, coverHeightPx }: Target): void {
       `The result would have ${coverWidthPx}x${coverHeightPx} pixels; at most ${MAX_PIXELS} are made.`,
     );
   }
-}
-
-function fit(image: PixelImage, values: Extras, mode: FilterMode | 'none'): PixelImage {
-  // The original leaves the size alone without an upscaler.
-  if (mode === 'none') return image;
-  const { widthPx, heightPx, coverWidthPx, coverHeightPx } = targetOf(image, values);
-  const large = resampleImage(image, coverWidthPx, coverHeightPx, mode);
-  return cropImage(large, {
-    leftPx: Math.floor((coverWidthPx - widthPx) / 2),
-    topPx: Math.floor((coverHeightPx - heightPx) / 2),
-    widthPx,
-    heightPx,
-  });
-}
-
-function mix(first: PixelImage, second: PixelImage, visibility: number): PixelImage {
-  const fitted = resampleImage(second, first.widthPx, first.heightPx);
-  const rgba = first.rgba.map((value, i) => value + visibility * ((fitted.rgba[i] ?? 0) - value));
-  return { ...first, rgba };
 }
 
 /** The original's place for remarks. Values are numbers and known names, so nothing of the request becomes markup. */

@@ -6,7 +6,7 @@ import { samplers } from '../../lib/sampling/registry';
 import type { ScheduleDef } from '../../lib/sampling/schedule';
 import { schedules } from '../../lib/sampling/schedule_registry';
 import type { Style } from '../../lib/prompt/styles';
-import { PIXEL_UPSCALERS } from '../../lib/pipeline/upscalers';
+import { PIXEL_UPSCALERS, SHIPPED_UPSCALERS } from '../../lib/pipeline/upscalers';
 import { filesOf, titleOf, type Catalogue, type CatalogueFile } from '../engine/catalogue';
 import { SCRIPTS } from './scripts';
 
@@ -41,6 +41,13 @@ export function upscalerList(catalogue: Catalogue) {
     model_url: null,
     scale: FILTER_SCALE,
   }));
+  const shipped = SHIPPED_UPSCALERS.map(({ name, path, scale }) => ({
+    name,
+    model_name: name,
+    model_path: path,
+    model_url: null,
+    scale,
+  }));
   const networks = filesOf(catalogue, 'upscaler').map(({ name, id, scale }) => ({
     name,
     model_name: name,
@@ -48,7 +55,7 @@ export function upscalerList(catalogue: Catalogue) {
     model_url: null,
     scale: scale ?? null,
   }));
-  return [...filters, ...networks];
+  return [...filters, ...shipped, ...networks];
 }
 
 export const latentModeList = () => Object.keys(LATENT_UPSCALERS).map((name) => ({ name }));
