@@ -1,5 +1,5 @@
 /** Where the engine's files come from in a browser: the model store, the app's own folder, the user's files. */
-import { blobSource } from '../../src/lib/base/byte_source';
+import { blobSource, type ByteSource } from '../../src/lib/base/byte_source';
 import { AppError } from '../../src/lib/base/errors';
 import type { OpenedFiles } from '../../src/lib/pipeline/engine_service';
 import type { TokenizerSet } from '../../src/lib/pipeline/loaded_model';
@@ -47,6 +47,7 @@ export function createBrowserFiles(baseUrl: string) {
           );
         }
         const sources = await store.openAll(record);
+        for (const id of source.modules ?? []) sources.push(...(await openModule(store, id)));
         await store.update(record.id, { usedAt: Date.now() });
         return { id: record.id, name: record.name, sha256: record.files[0]?.sha256 ?? '', sources };
       }
@@ -96,6 +97,17 @@ export function createBrowserFiles(baseUrl: string) {
       return Object.assign({}, ...found) as TokenizerSet;
     },
   };
+}
+
+/** Files of a text encoder or autoencoder that completes a model. */
+async function openModule(store: ModelStore, id: string): Promise<ByteSource[]> {
+  const record = await store.get(id);
+  if (record) return store.openAll(record);
+  throw new AppError(
+    'storage/not-found',
+    `module ${id}: it is not in this browser's store; add its file again or choose another.`,
+    { details: { id } },
+  );
 }
 
 function baseName(file: string): string {

@@ -6,7 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { createNodeBackend } from '../../../src/companion/node_backend';
 import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
 import { nmse } from '../../../src/lib/backends/op_cases/run_op_case';
+import { memorySource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
+import { dequantizeTensor } from '../../../src/lib/quant/dequantize';
+import { quantize } from '../../../src/lib/quant/quantize';
 import { assembleModel } from '../../../src/lib/models/assemble';
 import { detectFile, type DetectedFile } from '../../../src/lib/models/detect';
 import type { HintTable } from '../../../src/lib/models/part';
@@ -18,6 +21,7 @@ import { goldenGroup } from '../golden_dir';
 import { inputsOf, type GoldenCase, type GoldenFamily } from '../models/golden_case';
 import { nodeStore } from '../models/node_store';
 import { hintsOf } from '../models/hints';
+import { checkTwoAdapters, fitOf } from './adapter_checks';
 
 const root = goldenGroup('models');
 const store = root === undefined ? undefined : nodeStore(root);
@@ -134,6 +138,41 @@ async function drawWithDonors(own: Parts): Promise<{ drawn: boolean; reason: str
   return { drawn: false, reason };
 }
 
+/** The same file with every matrix that fills whole blocks stored as Q8_0. */
+async function quantized({ index }: DetectedFile, hints: HintTable): Promise<DetectedFile> {
+  const tensors = new Map(index.tensors);
+  for (const [name, stored] of index.tensors) {
+    if (stored.shape.length !== 2 || (stored.shape[1] ?? 0) % 32 !== 0) continue;
+    const bytes = quantize('Q8_0', await dequantizeTensor(stored));
+    const source = memorySource(name, bytes);
+    tensors.set(name, { ...stored, type: 'Q8_0', source, byteOffset: 0, byteLength: bytes.byteLength });
+  }
+  return detectFile({ ...index, tensors }, hints);
+}
+
+interface Adapted {
+  readonly label: string;
+  readonly own: Parts;
+  readonly adapter: DetectedFile;
+}
+
+/** Complete FLUX models of the folders, each with the first plain low-rank file that fits its transformer whole. */
+async function adaptedFlux(name: string): Promise<Adapted[]> {
+  const own = await partsOf(name);
+  const file = own.files.find((one) => one.parts.some((part) => part.architecture === 'flux1'));
+  const denoiser = file?.parts.find((part) => part.role === 'denoiser');
+  if (!denoiser || !own.files.some((one) => has(one, 'vae'))) return [];
+  for (const { files } of await Promise.all(names.map(partsOf))) {
+    for (const adapter of files) {
+      const lowRank = [...adapter.index.tensors.keys()].every((key) => /\.(lora_(up|down)\.weight|alpha)$/.test(key));
+      if (adapter.kind !== 'lora' || !lowRank) continue;
+      if ((await fitOf({ denoiser, encoders: [] }, adapter.index)) === 1)
+        return [{ label: `${name} with ${adapter.file}`, own, adapter }];
+    }
+  }
+  return [];
+}
+
 async function checkDrawing(model: LoadedModel): Promise<void> {
   const { latent, picture } = await draw(model, {});
   expect(latent.data.every(Number.isFinite)).toBe(true);
@@ -189,6 +228,8 @@ function isTextRun(goldenCase: GoldenCase): boolean {
   return 'cond_token_ids' in goldenCase.inputs && goldenCase.params['sampler'] === 'euler';
 }
 
+const adapted = (await Promise.all(names.map(adaptedFlux))).flat();
+
 if (names.length === 0) {
   it.skip('skipped: the golden folder has no models group', () => undefined);
 } else {
@@ -232,6 +273,22 @@ if (names.length === 0) {
         const same = tensorToPixels({ shape: image.shape, data: Float32Array.from(image.data, (v) => v / 2 + 0.5) });
         expect(drawn.picture.rgba.length).toBe(same.rgba.length);
         expect(nmse(drawn.picture.rgba, same.rgba), goldenCase.name).toBeLessThan(1e-3);
+      }
+    });
+  });
+
+  describe('two adapters on quantized FLUX', () => {
+    if (adapted.length === 0) it.skip('skipped: no folder has a whole FLUX model with adapters', () => undefined);
+    it.each(adapted)('$label', { timeout: 120_000 }, async ({ own, adapter }) => {
+      const hints = hintsOf(own.family.config);
+      const files = await Promise.all(
+        own.files.map((file) => (has(file, 'denoiser') ? quantized(file, hints) : Promise.resolve(file))),
+      );
+      const model = load({ family: own.family, files }, [], await backend())!;
+      try {
+        await checkTwoAdapters((request, host) => draw(model, request, host), adapter.index);
+      } finally {
+        await model.dispose();
       }
     });
   });
