@@ -68,7 +68,7 @@ function pattern(channels: number, height: number, width: number, range: readonl
 function smallTiles(vae: LoadedVae, side: VaeSide, circular: boolean) {
   for (let cells = 4; ; cells += 4) {
     // The overlap is a matter of the network, not of the size.
-    const size: VaeSize = { height: cells + cells / 2, width: 2 * cells, circular };
+    const size: VaeSize = { height: circular ? cells + cells / 2 : cells, width: cells + cells / 2, circular };
     try {
       const tiles = tiledVae(vae.model.detected, side, size, cells * vae.stride);
       if (tiles.rules.side >= 3 * tiles.rules.halo) return { size, tiles };
