@@ -6,6 +6,7 @@ import { fileError, quoted, utf8 } from './format_error';
 import {
   ALLOWED_GLOBALS,
   CALLABLE,
+  INERT,
   PickleCall,
   PickleDict,
   PickleGlobal,
@@ -227,21 +228,24 @@ class PickleMachine {
   }
 
   setItems(dict: PickleValue, items: readonly PickleValue[]): void {
+    if (dict instanceof PickleCall && INERT.has(dict.callee.key)) return;
     if (!(dict instanceof PickleDict)) throw this.bad('items are set on something that is no dict');
     if (items.length % 2 !== 0) throw this.bad('a key without a value');
     for (let i = 0; i < items.length; i += 2) dict.entries.set(items[i] ?? null, items[i + 1] ?? null);
   }
 
   appendItems(list: PickleValue, items: readonly PickleValue[]): void {
+    if (list instanceof PickleCall && INERT.has(list.callee.key)) return;
     if (!(list instanceof PickleList || list instanceof PickleSet))
       throw this.bad('append to something that is no list');
     for (const item of items) list.items.push(item);
   }
 
-  /** Attributes of an OrderedDict (torch keeps `_metadata` there) are read and dropped; anything else is refused. */
+  /** Attributes of an OrderedDict (torch keeps `_metadata` there) and of inert records are dropped; others are refused. */
   build(): void {
     const state = this.pop();
     const target = this.top();
+    if (target instanceof PickleCall && INERT.has(target.callee.key)) return;
     if (!(target instanceof PickleDict && target.ordered)) throw this.unsafe('sets the state of an object');
     if (!(state instanceof PickleDict)) throw this.unsafe('sets an unusual state');
     for (const key of state.entries.keys()) {

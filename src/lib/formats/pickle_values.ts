@@ -60,13 +60,51 @@ export type PickleValue =
 
 const STORAGES = ['Float', 'Half', 'BFloat16', 'Double', 'Long', 'Int', 'Short', 'Char', 'Byte', 'Bool'];
 
+/**
+ * What trainers leave beside the weights in old checkpoints: counters of numpy, settings of pytorch-lightning, paths,
+ * configurations of omegaconf. Recorded as inert data and dropped; none of them is ever made.
+ */
+export const INERT: ReadonlySet<string> = new Set([
+  ...['numpy.core.multiarray', 'numpy._core.multiarray'].flatMap((module) => [
+    `${module} scalar`,
+    `${module} _reconstruct`,
+  ]),
+  'numpy dtype',
+  'numpy ndarray',
+  '_codecs encode',
+  'torch device',
+  'torch.nn.parameter Parameter',
+  'collections defaultdict',
+  'collections Counter',
+  '__builtin__ set',
+  'builtins set',
+  'argparse Namespace',
+  ...['PosixPath', 'WindowsPath', 'PurePosixPath', 'PureWindowsPath'].map((name) => `pathlib ${name}`),
+  ...['ModelCheckpoint', 'EarlyStopping', 'LearningRateMonitor', 'TQDMProgressBar'].flatMap((name) => [
+    `pytorch_lightning.callbacks ${name}`,
+    `lightning.pytorch.callbacks ${name}`,
+  ]),
+  'pytorch_lightning.callbacks.model_checkpoint ModelCheckpoint',
+  'pytorch_lightning.callbacks.early_stopping EarlyStopping',
+  'lightning.pytorch.callbacks.model_checkpoint ModelCheckpoint',
+  'pytorch_lightning.utilities.parsing AttributeDict',
+  'omegaconf.dictconfig DictConfig',
+  'omegaconf.listconfig ListConfig',
+  'omegaconf.base ContainerMetadata',
+  'omegaconf.base Metadata',
+  'omegaconf.nodes AnyNode',
+  'typing Any',
+]);
+
 /** Names that may be called: constructors of plain data and torch's tensor builders, which we only record. */
 export const CALLABLE: ReadonlySet<string> = new Set([
+  'torch._utils _rebuild_tensor',
   'torch._utils _rebuild_tensor_v2',
   'torch._utils _rebuild_tensor_v3',
   'torch._utils _rebuild_parameter',
   'collections OrderedDict',
   'torch Size',
+  ...INERT,
 ]);
 
 /** Names that may be mentioned. Module and name are one key: "torch" + "_utils.x" is another name and refused. */
@@ -74,6 +112,13 @@ export const ALLOWED_GLOBALS: ReadonlySet<string> = new Set([
   ...CALLABLE,
   ...STORAGES.map((type) => `torch ${type}Storage`),
   'torch.storage UntypedStorage',
+  // Element types that settings name; tensors of the unknown ones are refused where they are read.
+  ...['float16', 'float32', 'float64', 'bfloat16', 'int64', 'int32', 'uint8', 'bool'].map((type) => `torch ${type}`),
+  // Element types of numpy's counters.
+  'builtins int',
+  'builtins float',
+  '__builtin__ int',
+  '__builtin__ float',
   'torch float8_e4m3fn',
   'torch float8_e5m2',
 ]);

@@ -88,7 +88,8 @@ export function collectTensors(root: PickleValue, where: string, findStorage: Fi
     }
     if (depth > MAX_DEPTH) throw fileError('file/deep-nesting', where, `values nested deeper than ${MAX_DEPTH}`);
     const call = value instanceof PickleCall ? value : undefined;
-    if (call && call.callee.name !== 'Size') {
+    // Other calls are sizes, and what trainers leave beside the weights.
+    if (call?.callee.module === 'torch._utils') {
       refuseForbiddenName(where, path);
       if (tensors.has(path)) throw fileError('file/duplicate-key', where, `two tensors are named ${quoted(path)}`);
       tensors.set(path, readTensor(call, path, where, findStorage));
