@@ -125,7 +125,7 @@ export class ModelLibrary implements ModelsContract {
   }
 
   async cancel(id: string, paused: boolean): Promise<void> {
-    this.#tasks.cancel(id);
+    await this.#tasks.cancel(id);
     if (paused) await (await this.#store()).pauseImport(id, true);
   }
 

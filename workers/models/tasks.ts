@@ -2,12 +2,13 @@
 import { AppError } from '../../src/lib/base/errors';
 
 export class Tasks {
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, { readonly abort: AbortController; readonly ended: Promise<void> }>();
 
-  cancel(id: string): boolean {
+  /** Stops a task, and waits until it has ended: what it has to keep is then kept. */
+  async cancel(id: string): Promise<void> {
     const task = this.#running.get(id);
-    task?.abort(new AppError('job/cancelled', `task ${id} was stopped.`));
-    return task !== undefined;
+    task?.abort.abort(new AppError('job/cancelled', `task ${id} was stopped.`));
+    await task?.ended;
   }
 
   /** @throws AppError 'argument/invalid' when a task of this id runs here, 'storage/blocked' when another tab has one */
@@ -16,7 +17,9 @@ export class Tasks {
       throw new AppError('argument/invalid', `model ${id}: another task works on it; wait until it ends.`);
     }
     const abort = new AbortController();
-    this.#running.set(id, abort);
+    let end: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    this.#running.set(id, { abort, ended });
     try {
       // One writer over all tabs; a lock falls with its tab, so a crash blocks nobody.
       const { locks } = navigator as { locks?: LockManager };
@@ -27,6 +30,7 @@ export class Tasks {
       });
     } finally {
       this.#running.delete(id);
+      end();
     }
   }
 }

@@ -211,9 +211,11 @@ class FileImport {
   async #resume(hashes: FileHashes, onBytes: (fileBytes: number) => void): Promise<number> {
     const { sizeBytes, path, version } = this.#file;
     const earlier = await guard('read import', () => this.#database.get('imports', this.#id));
-    if (!earlier) return 0;
-    if (earlier.sizeBytes !== sizeBytes || earlier.path !== path || earlier.version !== version) {
-      await discardImport(this.#database, this.#id);
+    const same = earlier?.sizeBytes === sizeBytes && earlier.path === path && earlier.version === version;
+    if (!earlier || !same) {
+      if (earlier) await discardImport(this.#database, this.#id);
+      // Known from the first byte on: a tab that closes before the first shard leaves something to go on with.
+      await guard('begin import', () => this.#database.put('imports', this.#record([])));
       return 0;
     }
     let arrived = 0;

@@ -17,8 +17,11 @@ import { openFileInPlace } from './file_in_place';
 import { discardImport, importModel, sha256Of, type ImportFile, type ImportOptions } from './model_import';
 import { shardSource } from './shard_source';
 
-/** Blobs of IndexedDB are file-backed, so a shard costs no heap; 64 MiB bounds what is held before it is written. */
-export const SHARD_BYTES = 64 * 2 ** 20;
+/**
+ * Blobs of IndexedDB are file-backed, so a shard costs no heap. 16 MiB is what a closed tab can lose, and what is held
+ * before it is written; a model of 12 GB has 730 of them.
+ */
+export const SHARD_BYTES = 16 * 2 ** 20;
 
 export type ModelChange = Partial<
   Pick<ModelRecord, 'name' | 'notes' | 'tags' | 'licence' | 'usedAt' | 'family' | 'metadata' | 'files'>

@@ -1,0 +1,265 @@
+/**
+ * What goes wrong while models come in and afterwards: closed tabs, broken and lying hosts, full disks, lost databases,
+ * files that were moved. Nothing is lost that was there, nothing is trusted that is not whole.
+ */
+import { createHash } from 'node:crypto';
+import type { BrowserContext, Page } from '@playwright/test';
+import { writeSafetensors } from '../../src/lib/formats/safetensors_write';
+import { expect, test } from './app';
+import { answer, startModelHost, type ModelHost } from './model_host';
+
+const MIB = 2 ** 20;
+
+/** An embedding-like file of a few MiB that no other file equals. */
+function modelBytes(mib: number, seed = 1): Buffer {
+  const data = new Uint8Array(mib * MIB);
+  for (let i = 0; i < data.length; i += 4096) data[i] = (i / 4096 + seed) & 255;
+  const tensors = [
+    {
+      name: 'lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight',
+      shape: [data.length / 8, 4],
+      type: 'F16',
+      data,
+    },
+    {
+      name: 'lora_unet_down_blocks_0_attentions_0_proj_in.lora_up.weight',
+      shape: [4, 4],
+      type: 'F16',
+      data: new Uint8Array(32),
+    },
+  ] as const;
+  return Buffer.from(writeSafetensors(tensors));
+}
+
+const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex').slice(0, 10);
+const library = (page: Page) => page.locator('li > article');
+const found = (page: Page) => page.getByRole('group', { name: 'Found' });
+const addButton = (page: Page) => found(page).getByRole('button', { name: /^(Add|Copy into the browser)$/ });
+const failure = (page: Page, code: string) => page.getByRole('alert').filter({ hasText: code });
+
+async function openModels(page: Page, url: string): Promise<void> {
+  await page.goto(`${url}models`);
+  await expect(library(page)).not.toHaveCount(0);
+}
+
+async function chooseUrl(page: Page, url: string): Promise<void> {
+  await page.getByLabel('Address of a model file').fill(url);
+  await page.getByRole('button', { name: 'Look' }).click();
+}
+
+/** The model is there, whole, with the hash of the bytes that were served. */
+async function expectWhole(page: Page, name: string, bytes: Buffer): Promise<void> {
+  const card = library(page).filter({ hasText: name });
+  await expect(card).toHaveCount(1);
+  await card.getByRole('button', { name: 'Details' }).click();
+  await expect(card.getByText(hashOf(bytes))).toBeVisible();
+  await card.getByRole('button', { name: 'Check' }).click();
+  await expect(card.getByText('Every byte is as it was stored.')).toBeVisible();
+}
+
+let host: ModelHost;
+let bytes: Buffer;
+test.beforeAll(async () => {
+  bytes = modelBytes(40);
+  host = await startModelHost(bytes);
+});
+test.beforeEach(() => {
+  Object.assign(host.state, { bytes, etag: '"one"', ranges: true, intercept: undefined });
+  host.state.asked.length = 0;
+});
+test.afterAll(() => host.close());
+
+test('a tab closed at every tenth of a download: the next visit goes on by itself', async ({ appUrl, context }) => {
+  const open = async (opened: BrowserContext) => {
+    const page = await opened.newPage();
+    await openModels(page, appUrl);
+    return page;
+  };
+  // Every part after the next tenth is held back, so that the tab closes there.
+  let allowed = 0;
+  host.state.intercept = (request) => {
+    const start = Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    return start > 0 && start >= allowed;
+  };
+  const tenth = bytes.length / 10;
+  let page = await open(context);
+  await chooseUrl(page, `${host.url}held.safetensors`);
+  await addButton(page).click();
+  for (let i = 1; i <= 9; i++) {
+    allowed = i * tenth;
+    await expect(page.getByRole('progressbar', { name: 'held' })).toBeVisible();
+    await page.waitForTimeout(150);
+    await page.close();
+    page = await open(context);
+  }
+  host.state.intercept = undefined;
+  await page.reload();
+  await expectWhole(page, 'held', bytes);
+});
+
+test('pause keeps what came, over a reload, until the user goes on', async ({ page, appUrl }) => {
+  host.state.intercept = (request) => Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0) >= 16 * MIB;
+  await openModels(page, appUrl);
+  await chooseUrl(page, `${host.url}paused.safetensors`);
+  await addButton(page).click();
+  await expect(page.getByText(/1[5-9](\.\d)? MB of/)).toBeVisible();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByRole('heading', { name: 'Unfinished' })).toBeVisible();
+  host.state.intercept = undefined;
+  await page.reload();
+  await expect(page.getByRole('button', { name: 'Go on' })).toBeVisible();
+  host.state.asked.length = 0;
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await expectWhole(page, 'paused', bytes);
+  // What was there was not asked for again.
+  const starts = host.state.asked
+    .map((range) => Number(/=(\d+)-/.exec(range)?.[1] ?? 0))
+    .filter((start) => start > MIB);
+  expect(Math.min(...starts)).toBeGreaterThanOrEqual(15 * MIB);
+});
+
+test('broken connections, busy hosts and hosts without ranges still give the right bytes', async ({ page, appUrl }) => {
+  await openModels(page, appUrl);
+  host.state.intercept = (request, response, asked) => {
+    if (asked % 5 === 3) response.writeHead(503).end();
+    else if (asked % 5 === 4) answer(host.state, request, response, 100_000);
+    else return false;
+    return true;
+  };
+  await chooseUrl(page, `${host.url}flaky.safetensors`);
+  await addButton(page).click();
+  await expectWhole(page, 'flaky', bytes);
+  Object.assign(host.state, { intercept: undefined, ranges: false });
+  await chooseUrl(page, `${host.url}whole.safetensors`);
+  await expect(failure(page, 'network/failed')).toBeVisible();
+});
+
+test('a file that changes during the download is refused, and nothing of it stays', async ({ page, appUrl }) => {
+  await openModels(page, appUrl);
+  await chooseUrl(page, `${host.url}changing.safetensors`);
+  host.state.intercept = (_request, _response, asked) => {
+    if (asked === 5) Object.assign(host.state, { etag: '"two"', bytes: modelBytes(40, 7) });
+    return false;
+  };
+  await addButton(page).click();
+  await expect(failure(page, 'network/changed')).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Unfinished' })).toHaveCount(0);
+  await expect(library(page).filter({ hasText: 'changing' })).toHaveCount(0);
+});
+
+test('wrong answers and another content than promised are refused', async ({ page, appUrl }) => {
+  await openModels(page, appUrl);
+  await chooseUrl(page, `${host.url}wrong.safetensors`);
+  await expect(addButton(page)).toBeVisible();
+  host.state.intercept = (request, response) => {
+    const start = Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    if (start < 8 * MIB) return false;
+    response.writeHead(206, {
+      'Access-Control-Allow-Origin': '*',
+      'Access-Control-Expose-Headers': '*',
+      'Cross-Origin-Resource-Policy': 'cross-origin',
+      'Content-Range': `bytes 0-99/${bytes.length}`,
+    });
+    response.end(bytes.subarray(0, 100));
+    return true;
+  };
+  await addButton(page).click();
+  await expect(failure(page, 'network/failed')).toBeVisible();
+  await expect(library(page).filter({ hasText: 'wrong' })).toHaveCount(0);
+});
+
+test('a full disk: typed, what came stays, and it goes on when there is room', async ({ page, appUrl }) => {
+  await openModels(page, appUrl);
+  const session = await page.context().newCDPSession(page);
+  const origin = new URL(appUrl).origin;
+  const { usage } = await session.send('Storage.getUsageAndQuota', { origin });
+  await chooseUrl(page, `${host.url}full.safetensors`);
+  await expect(addButton(page)).toBeVisible();
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + 10 * MIB });
+  await addButton(page).click();
+  await expect(failure(page, 'storage/quota')).toBeVisible();
+  await expect(library(page).filter({ hasText: 'full' })).toHaveCount(0);
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + 500 * MIB });
+  await chooseUrl(page, `${host.url}full.safetensors`);
+  await addButton(page).click();
+  await expectWhole(page, 'full', bytes);
+});
+
+test('the database is deleted under the open page: it is made anew', async ({ page, appUrl }) => {
+  await openModels(page, appUrl);
+  await page.evaluate(
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const request = indexedDB.deleteDatabase('sketchforge');
+        request.onsuccess = () => resolve();
+        request.onerror = () => reject(request.error ?? new Error('failed'));
+      }),
+  );
+  await chooseUrl(page, `${host.url}after.safetensors`);
+  await addButton(page).click();
+  await expectWhole(page, 'after', bytes);
+});
+
+test('a second tab cannot write the same model', async ({ page, appUrl, context }) => {
+  host.state.intercept = (request) => Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0) >= 16 * MIB;
+  await openModels(page, appUrl);
+  await chooseUrl(page, `${host.url}shared.safetensors`);
+  await addButton(page).click();
+  await expect(page.getByRole('progressbar', { name: 'shared' })).toBeVisible();
+  const other = await context.newPage();
+  await openModels(other, appUrl);
+  await chooseUrl(other, `${host.url}shared.safetensors`);
+  await addButton(other).click();
+  await expect(failure(other, 'storage/blocked')).toBeVisible();
+  host.state.intercept = undefined;
+});
+
+test('files in place: used without a copy, asked for again, and missed when they are gone', async ({
+  page,
+  appUrl,
+}) => {
+  await page.addInitScript(() => {
+    // The browser's own picker cannot be driven; the origin's private files have handles of the same kind.
+    Object.assign(window, {
+      showOpenFilePicker: async () => {
+        const folder = await navigator.storage.getDirectory();
+        return [await folder.getFileHandle('mine.safetensors')];
+      },
+    });
+  });
+  await openModels(page, appUrl);
+  const small = modelBytes(1);
+  await page.evaluate(async (data) => {
+    const folder = await navigator.storage.getDirectory();
+    const handle = await folder.getFileHandle('mine.safetensors', { create: true });
+    const writable = await handle.createWritable();
+    await writable.write(Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0)));
+    await writable.close();
+  }, small.toString('base64'));
+  await page.getByRole('button', { name: 'Use files in place' }).click();
+  await found(page).getByRole('button', { name: 'Use where it is' }).click();
+  const card = library(page).filter({ hasText: 'mine' });
+  await expect(card.getByText('In place')).toBeVisible();
+  await page.reload();
+  await card.getByRole('button', { name: 'Details' }).click();
+  await expect(card.getByText(hashOf(small))).toBeVisible();
+  await page.evaluate(async () => (await navigator.storage.getDirectory()).removeEntry('mine.safetensors'));
+  await card.getByRole('button', { name: 'Check' }).click();
+  await expect(failure(page, 'file/unreadable')).toBeVisible();
+});
+
+test('files that are nothing, and names that lead elsewhere', async ({ page, appUrl }) => {
+  await openModels(page, appUrl);
+  const file = (name: string, buffer: Buffer) => ({ name, mimeType: 'application/octet-stream', buffer });
+  await page.locator('#model-files').setInputFiles(file('empty.safetensors', Buffer.alloc(0)));
+  await expect(failure(page, 'file/')).toBeVisible();
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  const far = Buffer.from(`{"a":{"dtype":"F16","shape":[1],"data_offsets":[9007199254740990,9007199254740992]}}`);
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(far.length));
+  await page.locator('#model-files').setInputFiles(file('far.safetensors', Buffer.concat([head, far])));
+  await expect(failure(page, 'file/')).toBeVisible();
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await page.locator('#model-files').setInputFiles(file('..%2f..\u0007evil\u202e.safetensors', modelBytes(1)));
+  await expect(found(page).getByRole('article')).toHaveAttribute('aria-label', '..%2f..evil');
+});
