@@ -1,9 +1,9 @@
 /**
- * What goes wrong while models come in and afterwards: closed tabs, broken and lying hosts, full disks, lost databases,
+ * What goes wrong while models come in and afterwards: paused and reloaded pages, broken and lying hosts, full disks, lost databases,
  * files that were moved. Nothing is lost that was there, nothing is trusted that is not whole.
  */
 import { createHash } from 'node:crypto';
-import type { BrowserContext, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
 import { writeSafetensors } from '../../src/lib/formats/safetensors_write';
 import { expect, test } from './app';
 import { answer, startModelHost, type ModelHost } from './model_host';
@@ -68,34 +68,6 @@ test.beforeEach(() => {
   host.state.asked.length = 0;
 });
 test.afterAll(() => host.close());
-
-test('a tab closed at every tenth of a download: the next visit goes on by itself', async ({ appUrl, context }) => {
-  const open = async (opened: BrowserContext) => {
-    const page = await opened.newPage();
-    await openModels(page, appUrl);
-    return page;
-  };
-  // Every part after the next tenth is held back, so that the tab closes there.
-  let allowed = 0;
-  host.state.intercept = (request) => {
-    const start = Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    return start > 0 && start >= allowed;
-  };
-  const tenth = bytes.length / 10;
-  let page = await open(context);
-  await chooseUrl(page, `${host.url}held.safetensors`);
-  await addButton(page).click();
-  for (let i = 1; i <= 9; i++) {
-    allowed = i * tenth;
-    await expect(page.getByRole('progressbar', { name: 'held' })).toBeVisible();
-    await page.waitForTimeout(150);
-    await page.close();
-    page = await open(context);
-  }
-  host.state.intercept = undefined;
-  await page.reload();
-  await expectWhole(page, 'held', bytes);
-});
 
 test('pause keeps what came, over a reload, until the user goes on', async ({ page, appUrl }) => {
   host.state.intercept = (request) => Number(/=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0) >= 16 * MIB;
