@@ -224,7 +224,7 @@ export async function bench(): Promise<BenchResult> {
     await page.getByRole('button', { name: 'Parameters' }).click();
     await page.locator('#steps').fill(String(BUSY_STEPS));
     await page.locator('#steps').press('Tab');
-    await page.locator('#batch-count').evaluate((input: HTMLInputElement) => {
+    await page.locator('#batchCount').evaluate((input: HTMLInputElement) => {
       input.value = '100';
       input.dispatchEvent(new Event('change', { bubbles: true }));
     });

@@ -1,4 +1,5 @@
 import type { CDPSession, Page } from '@playwright/test';
+import { readFileSync } from 'node:fs';
 import type { InkReadings } from '../../src/lib/ui/studio/ink_meter';
 import { expect, test } from './app';
 
@@ -237,4 +238,53 @@ test('what the mask leaves out stays as it was drawn', async ({ app, page }) => 
   await expect(page.getByRole('button', { name: /^Result \d+/ })).toBeVisible();
   // Far from the mask the picture is the sketch, up to the rounding of scaling.
   await expect.poll(async () => Math.abs((await inkAt(page, 0.5, 0.2)) - blue)).toBeLessThan(12);
+});
+
+test('brush, fill and view can be set without gestures; layers leave and come back as a PSD', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  await page.getByRole('button', { name: 'Brush settings' }).click();
+  await page.getByLabel('Stabiliser').selectOption('string');
+  await page.getByLabel('Hardness').fill('20');
+  await page.keyboard.press('Escape');
+  const middle = await centre(page);
+  await page.mouse.move(middle.x - 120, middle.y);
+  await page.mouse.down();
+  await page.mouse.move(middle.x + 120, middle.y, { steps: 12 });
+  await page.mouse.up();
+  await expect.poll(() => darkPixels(page)).toBeGreaterThan(300);
+  const level = await darkPixels(page);
+
+  await page.getByRole('button', { name: 'View' }).click();
+  for (let i = 0; i < 6; i++) await page.getByRole('button', { name: 'Turn right' }).click();
+  await page.keyboard.press('Escape');
+  // A quarter turn: the line stands now.
+  await expect.poll(() => inkAt(page, 0.5, 0.55)).toBeLessThan(300);
+  await page.keyboard.press('0');
+  await expect.poll(() => darkPixels(page)).toBe(level);
+
+  await page.getByRole('button', { name: 'Fill', exact: true }).click();
+  await page.getByRole('button', { name: 'Fill settings' }).click();
+  await page.getByLabel('Tolerance').fill('255');
+  await page.keyboard.press('Escape');
+  await page.mouse.click(middle.x, middle.y - 100);
+  await expect.poll(() => darkPixels(page), { message: 'all colours count as one' }).toBeGreaterThan(20 * level);
+  await page.keyboard.press('Control+z');
+  await expect.poll(() => darkPixels(page)).toBe(level);
+
+  await page.getByRole('button', { name: 'Sketches' }).click();
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'PSD', exact: true }).click(),
+  ]);
+  expect(download.suggestedFilename()).toBe('sketch.psd');
+  const path = await download.path();
+  await page.getByRole('button', { name: 'New', exact: true }).click();
+  await expect.poll(() => darkPixels(page)).toBe(0);
+  await page.getByRole('button', { name: 'Sketches' }).click();
+  await page
+    .locator('input[accept*=".psd"]')
+    .setInputFiles({ name: 'back.psd', mimeType: 'image/vnd.adobe.photoshop', buffer: readFileSync(path) });
+  await expect.poll(() => darkPixels(page)).toBe(level);
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Paint 1', exact: true })).toBeVisible();
 });

@@ -1,6 +1,8 @@
 /**
  * `npm run lint`, interface texts: keys that are missing or unused, texts left in English, placeholders and plural forms
  * that differ, and text written into components. Prints every finding; exit code 1 on any.
+ * `npm run messages` prints the coverage of every language as a table; `npm run messages -- FILE` what a translation file
+ * of a web UI has of our texts, and lists those it lacks.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
@@ -96,7 +98,10 @@ async function checkLocale(locale: LocaleDef): Promise<void> {
       say(`'${key}' is still English ("${source}").`);
     }
   }
-  console.log(`interface texts: ${locale.id}: ${Object.keys(messages).length} keys, ${same} left in English`);
+  const keys = Object.keys(en).length;
+  const translated = Object.keys(messages).filter((key) => key in en).length - same;
+  const percent = `${((100 * translated) / keys).toFixed(1)} %`;
+  console.log(`interface texts: ${locale.id.padEnd(6)} ${percent.padStart(7)}  ${translated} of ${keys} texts`);
 }
 
 interface MarkupNode {
@@ -150,6 +155,19 @@ function checkComponent(path: string): void {
   visit(fragment, true);
 }
 
+/** Prints a translation file's share of our texts and ends. */
+async function reportOverlay(path: string): Promise<never> {
+  const { layOver, missingFile, readOverlay } = await import('../../src/lib/i18n/overlay');
+  const english = await LOCALES[0].load();
+  const { used, missing } = layOver(english, english, readOverlay(readFileSync(path, 'utf8')));
+  const lacking = Object.keys(missing).length;
+  console.log(missingFile(missing));
+  console.error(`${path}: ${used} of ${used + lacking} texts, ${lacking} are missing (listed above)`);
+  process.exit(0);
+}
+
+const [file] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+if (process.argv.includes('--report') && file !== undefined) await reportOverlay(resolve(file));
 checkUse();
 for (const locale of LOCALES) await checkLocale(locale);
 for (const folder of ['src/lib/ui', 'src/routes']) {

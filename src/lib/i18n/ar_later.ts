@@ -412,4 +412,13 @@ export const arLater: LaterMessages = {
   'plot.margin': 'المسافة بين الخلايا',
   'control.value.gamma': 'غاما (السطوع)',
   'control.value.spread': 'الانتشار',
+  'settings.translation.missing': {
+    zero: 'لا ينقصه أي نص.',
+    one: 'ينقصه نص واحد.',
+    two: 'ينقصه نصّان.',
+    few: 'تنقصه {count} نصوص.',
+    many: 'ينقصه {count} نصًا.',
+    other: 'ينقصه {count} نص.',
+  },
+  'settings.translation.list': 'حفظ النصوص الناقصة',
 };

@@ -370,4 +370,6 @@ export const deLater: LaterMessages = {
   'plot.margin': 'Abstand der Felder',
   'control.value.gamma': 'Gamma (Helligkeit)',
   'control.value.spread': 'Ausbreitung',
+  'settings.translation.missing': { one: '{count} Text fehlt darin.', other: '{count} Texte fehlen darin.' },
+  'settings.translation.list': 'Fehlende Texte speichern',
 };

@@ -370,6 +370,8 @@ export const enLater = {
   'plot.margin': 'Space between cells',
   'control.value.gamma': 'Gamma (brightness)',
   'control.value.spread': 'Spread',
+  'settings.translation.missing': { one: '{count} text is not in it.', other: '{count} texts are not in it.' },
+  'settings.translation.list': 'Save the missing texts',
 } as const satisfies Record<string, string | PluralMessage>;
 
 export type LaterMessages = Readonly<Record<keyof typeof enLater, string | PluralMessage>>;

@@ -374,4 +374,10 @@ export const esLater: LaterMessages = {
   'plot.margin': 'Espacio entre celdas',
   'control.value.gamma': 'Gamma (brillo)',
   'control.value.spread': 'Extensión',
+  'settings.translation.missing': {
+    one: 'Falta {count} texto.',
+    many: 'Faltan {count} de textos.',
+    other: 'Faltan {count} textos.',
+  },
+  'settings.translation.list': 'Guardar los textos que faltan',
 };

@@ -375,4 +375,10 @@ export const frLater: LaterMessages = {
   'plot.margin': 'Espace entre les cases',
   'control.value.gamma': 'Gamma (luminosité)',
   'control.value.spread': 'Étendue',
+  'settings.translation.missing': {
+    one: '{count} texte y manque.',
+    many: '{count} de textes y manquent.',
+    other: '{count} textes y manquent.',
+  },
+  'settings.translation.list': 'Enregistrer les textes manquants',
 };

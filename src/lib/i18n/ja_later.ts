@@ -370,4 +370,6 @@ export const jaLater: LaterMessages = {
   'plot.margin': 'マスの間隔',
   'control.value.gamma': 'ガンマ (明るさ)',
   'control.value.spread': '広がり',
+  'settings.translation.missing': { other: '{count} 件のテキストが入っていません。' },
+  'settings.translation.list': '足りないテキストを保存',
 };

@@ -80,22 +80,44 @@ function isOpaque({ parent, ancestorIds = [] }: TextPlace): boolean {
   return ancestorIds.slice(0, 4).some((id) => USER_LISTS[id] === parent);
 }
 
+export interface LaidOver {
+  readonly messages: Messages;
+  /** How many texts come from the overlay. */
+  readonly used: number;
+  /** English texts that the overlay has no translation for, with their keys. Plural forms are not among them. */
+  readonly missing: Readonly<Record<string, string>>;
+}
+
 /**
- * Messages with the overlay's translations in them, and how many there are.
+ * Messages with the overlay's translations in them, and what it lacks.
  * @param english  the texts that translations are found by
  */
-export function layOver(english: Messages, messages: Messages, overlay: Overlay): { messages: Messages; used: number } {
+export function layOver(english: Messages, messages: Messages, overlay: Overlay): LaidOver {
   const merged: Record<string, Messages[MessageKey]> = { ...messages };
+  const missing: Record<string, string> = {};
   let used = 0;
   for (const [key, text] of Object.entries(english)) {
-    // Texts with values or plural forms have no counterpart in flat files.
-    if (typeof text !== 'string' || text.includes('{')) continue;
+    // Plural forms have no counterpart in flat files.
+    if (typeof text !== 'string') continue;
     const translation = overlayText(overlay, text);
-    if (translation === text) continue;
+    if (translation === text || placeholders(translation) !== placeholders(text)) {
+      missing[key] = text;
+      continue;
+    }
     merged[key] = translation;
     used++;
   }
-  return { messages: merged as Messages, used };
+  return { messages: merged as Messages, used, missing };
+}
+
+/** A translation must name the same values, or numbers would vanish from the page. */
+function placeholders(text: string): string {
+  return [...new Set(text.match(/\{\w+\}/g) ?? [])].sort().join(' ');
+}
+
+/** What a translator fills in: the same flat form, English text to translation, with empty translations. */
+export function missingFile(missing: LaidOver['missing']): string {
+  return `${JSON.stringify(Object.fromEntries(Object.values(missing).map((text) => [text, ''])), undefined, 2)}\n`;
 }
 
 function invalid(what: string, cause?: unknown): AppError {

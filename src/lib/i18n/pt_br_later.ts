@@ -374,4 +374,10 @@ export const ptBRLater: LaterMessages = {
   'plot.margin': 'Espaço entre células',
   'control.value.gamma': 'Gama (brilho)',
   'control.value.spread': 'Espalhamento',
+  'settings.translation.missing': {
+    one: 'Falta {count} texto.',
+    many: 'Faltam {count} de textos.',
+    other: 'Faltam {count} textos.',
+  },
+  'settings.translation.list': 'Salvar os textos que faltam',
 };

@@ -395,4 +395,11 @@ export const ruLater: LaterMessages = {
   'plot.margin': 'Промежуток между клетками',
   'control.value.gamma': 'Гамма (яркость)',
   'control.value.spread': 'Растекание',
+  'settings.translation.missing': {
+    one: 'В нём нет {count} текста.',
+    few: 'В нём нет {count} текстов.',
+    many: 'В нём нет {count} текстов.',
+    other: 'В нём нет {count} текста.',
+  },
+  'settings.translation.list': 'Сохранить недостающие тексты',
 };

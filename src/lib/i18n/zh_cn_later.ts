@@ -370,4 +370,6 @@ export const zhCNLater: LaterMessages = {
   'plot.margin': '格间距',
   'control.value.gamma': '伽马（亮度）',
   'control.value.spread': '扩散',
+  'settings.translation.missing': { other: '其中缺少 {count} 条文本。' },
+  'settings.translation.list': '保存缺少的文本',
 };

@@ -9,6 +9,7 @@ import { Background } from './background.svelte';
 import { Commands } from './commands.svelte';
 import { CompanionState } from './companion.svelte';
 import { ControlUnits } from './control_units.svelte';
+import { Draft } from './draft.svelte';
 import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
 import { GalleryState } from './gallery.svelte';
@@ -58,6 +59,7 @@ export class AppState {
   readonly studio: StudioState;
   readonly live: LiveState;
   readonly control: ControlUnits;
+  readonly #draft: Draft;
   #database: Promise<Database> | undefined;
   #defaultsTaken = false;
 
@@ -90,6 +92,7 @@ export class AppState {
     this.control = new ControlUnits(this.generation, () => this.studio.flatPicture(), workers.preprocess);
     this.generation.prepare = () => this.control.follow();
     this.live = new LiveState(this.engine, this.generation, this.studio);
+    this.#draft = new Draft(settings, this.generation, this.live);
   }
 
   /** The page's connection; opened again after the browser closed it. */
@@ -116,6 +119,7 @@ export class AppState {
     }
     const { language } = this.preferences;
     await this.i18n.use(language === '' ? navigator.languages : [language]);
+    void this.#draft.restore();
     void this.history.load();
     void this.panel.load();
     void this.library.load();

@@ -9,7 +9,8 @@ import { formatBytes, formatDuration, translate, type MessageValues } from '../i
 export class I18n {
   locale: LocaleDef = $state.raw(LOCALES[0]);
   /** A translation file of a web UI laid over the texts of this visit. */
-  overlay: { readonly name: string; readonly used: number } | undefined = $state.raw();
+  overlay: { readonly name: string; readonly used: number; readonly missing: number; readonly list: Blob } | undefined =
+    $state.raw();
   overlayError: PlainError | undefined = $state.raw();
   /** The texts that come with the page; those of what loads later follow at once, see `complete`. */
   #messages: Messages = $state.raw(en as Messages);
@@ -61,11 +62,12 @@ export class I18n {
   /** Lays a flat translation file over the texts; a file that cannot be read changes nothing. */
   async useOverlay(file: File): Promise<void> {
     try {
-      const { layOver, readOverlay } = await import('../i18n/overlay');
+      const { layOver, missingFile, readOverlay } = await import('../i18n/overlay');
       const overlay = readOverlay(await file.text());
-      const { messages, used } = layOver(await LOCALES[0].load(), this.#messages, overlay);
+      const { messages, used, missing } = layOver(await LOCALES[0].load(), this.#messages, overlay);
       this.#messages = messages;
-      this.overlay = { name: file.name, used };
+      const list = new Blob([missingFile(missing)], { type: 'application/json' });
+      this.overlay = { name: file.name, used, missing: Object.keys(missing).length, list };
       this.overlayError = undefined;
       if (overlay.rtl) document.documentElement.dir = 'rtl';
     } catch (error) {

@@ -4,6 +4,8 @@
  * `studio_documents`.
  */
 import { toPlainError } from '../base/errors';
+import type { BrushSettings } from '../canvas/brush/brush_settings';
+import { brushPreset } from '../canvas/brush/presets';
 import { CanvasEngine, type EngineUpdate } from '../canvas/canvas_engine';
 import type { CanvasDocument } from '../canvas/document/document';
 import { layerKind, type LayerKindId, type LayerPatch, type LayerProps } from '../canvas/document/layer';
@@ -24,6 +26,9 @@ export type { SymmetryKind } from './studio_tools.svelte';
 /** What a surface that shows the canvas is told. */
 export type CanvasListener = (change: { readonly damage: readonly Rect[]; readonly viewChanged: boolean }) => void;
 
+/** Seen on skin, fruit and leaves alike; red, as most programs have it, vanished on a red apple. */
+const MASK_TINT: Rgb = [30, 110, 255];
+const MASK_BRUSH: BrushSettings = { ...brushPreset('hard-round'), sizePx: 48 };
 /** A tablet must leave memory to the model. */
 const HISTORY_BYTES = { coarse: 1 << 27, fine: 1 << 30 };
 
@@ -56,6 +61,9 @@ export class StudioState extends StudioDocuments {
   #committed = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #paintLayerId = '';
+  /** The brush on the other side: a mask wants a broad one, ink a fine one. */
+  #otherBrush: BrushSettings = MASK_BRUSH;
+  #onMask = false;
 
   useMode(mode: 'prompt' | 'sketch'): void {
     this.mode = mode;
@@ -83,6 +91,7 @@ export class StudioState extends StudioDocuments {
     this.#readStructure();
     this.activeLayerId = this.layers.findLast(({ kind }) => layerKind(kind).inFlat)?.id ?? this.layers.at(-1)?.id ?? '';
     this.#paintLayerId = this.activeLayerId;
+    this.#takeBrush();
     this.configure();
     this.#readHistory();
     return engine;
@@ -185,7 +194,8 @@ export class StudioState extends StudioDocuments {
   addLayer(kind: LayerKindId, name: string): void {
     const above = this.layers.findIndex(({ id }) => id === this.activeLayerId) + 1;
     const id = `layer-${crypto.randomUUID()}`;
-    this.edit((engine) => engine.addLayer(kind, name, { id, index: above }));
+    const patch = kind === 'mask' ? { tint: MASK_TINT } : {};
+    this.edit((engine) => engine.addLayer(kind, name, { id, index: above, patch }));
     this.selectLayer(id);
   }
 
@@ -193,7 +203,16 @@ export class StudioState extends StudioDocuments {
     if (this.transforming) this.endTransform();
     this.activeLayerId = id;
     if (this.activeLayer && layerKind(this.activeLayer.kind).inFlat) this.#paintLayerId = id;
+    this.#takeBrush();
     this.configure();
+  }
+
+  /** The brush of the side that the active layer is on. */
+  #takeBrush(): void {
+    const onMask = this.activeLayer?.kind === 'mask';
+    if (onMask === this.#onMask) return;
+    this.#onMask = onMask;
+    [this.brush, this.#otherBrush] = [this.#otherBrush, this.brush];
   }
 
   patchLayer(id: string, patch: LayerPatch, gesture?: string): void {
@@ -294,6 +313,7 @@ export class StudioState extends StudioDocuments {
     this.view = engine.viewport;
     if (!this.layers.some(({ id }) => id === this.activeLayerId)) {
       this.activeLayerId = this.layers.at(-1)?.id ?? '';
+      this.#takeBrush();
       this.configure();
     }
   }

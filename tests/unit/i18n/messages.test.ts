@@ -4,7 +4,7 @@ import { errorsEn } from '../../../src/lib/i18n/errors_en';
 import { chooseLocale, LOCALES } from '../../../src/lib/i18n/locales';
 import { en } from '../../../src/lib/i18n/en';
 import { enLater } from '../../../src/lib/i18n/en_later';
-import { layOver, overlayText, readOverlay } from '../../../src/lib/i18n/overlay';
+import { layOver, missingFile, overlayText, readOverlay } from '../../../src/lib/i18n/overlay';
 import { translate } from '../../../src/lib/i18n/translate';
 
 const english = { ...en, ...enLater };
@@ -50,6 +50,19 @@ describe('translation files of web UIs', () => {
     expect(messages['params.seed']).toBe('Seed');
     expect(used).toBeGreaterThan(0);
     expect(overlay.rtl).toBe(true);
+  });
+  it('say which texts they lack, as a file to fill in; a translation must keep the values', () => {
+    const kept = readOverlay(
+      '{"Name of this sketch": "Titel", "Delete {name}": "{name} weg", "Result {seed}": "Ohne"}',
+    );
+    const { messages, missing } = layOver(english, english, kept);
+    expect(messages['studio.document.delete']).toBe('{name} weg');
+    expect(messages['studio.layer.result']).toBe('Result {seed}');
+    expect(missing['studio.layer.result']).toBe('Result {seed}');
+    expect(Object.keys(missing)).not.toContain('studio.document.name');
+    const file = JSON.parse(missingFile(missing)) as Record<string, string>;
+    expect(file['Result {seed}']).toBe('');
+    expect(readOverlay(JSON.stringify({ ...file, Undo: 'Zurück' })).translations.get('Undo')).toBe('Zurück');
   });
   it('leave numbers and text areas alone', () => {
     expect(overlayText(overlay, '512')).toBe('512');
