@@ -70,10 +70,11 @@ void runCommand(command, async (options, _words, signal) => {
     options.styles === undefined ? [] : readStyles(new TextDecoder().decode(await readWhole(options.styles)));
   const appDir = resolve(projectRoot, 'build');
   const isBuilt = existsSync(resolve(appDir, 'index.html'));
-  const { engine, stop } = await startEngineThread(
+  const engineThread = await startEngineThread(
     { backend: options.backend, threads: options.threads, folders: options.models, tokenizers: options.tokenizer },
     (error) => console.error(`${error.code}: ${error.message}`),
   );
+  const { engine } = engineThread;
   const server = await startCompanion({
     engine,
     ...access,
@@ -110,7 +111,7 @@ void runCommand(command, async (options, _words, signal) => {
   console.log('Ctrl-C stops it.');
   await new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
   await server.close();
-  await stop();
+  await engineThread.stop();
 });
 
 /** Who may reach it, from where. @throws UsageError, AppError 'file/unreadable', 'argument/invalid' */

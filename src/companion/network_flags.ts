@@ -147,7 +147,7 @@ export function modelOptionValues(words: readonly string[]): ModelOptionValues {
     }
     values[name] = value;
   }
-  return values as ModelOptionValues;
+  return values;
 }
 
 function optionValue(option: ModelOption, text: string): string | number | boolean | undefined {

@@ -28,14 +28,16 @@ const SAME_EVERYWHERE = new Set([
   'complete.lora',
   'group.control',
   'params.vae',
+  // The name of the program, as `npm run companion` says it.
+  'companion.title',
 ]);
 
 /** Words that a language spells as English does. */
 const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {
-  de: ['Variation', 'Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler'],
-  es: ['General', 'Radial', 'Control', 'Normal'],
+  de: ['Variation', 'Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler', 'Token'],
+  es: ['General', 'Radial', 'Control', 'Normal', 'Token'],
   fr: ['Licence', 'Page', 'Verdict', 'Variation', 'Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
-  'pt-BR': ['Prompt', 'Radial', 'Normal'],
+  'pt-BR': ['Prompt', 'Radial', 'Normal', 'Token'],
 };
 
 function* walk(folder: string): Generator<string> {

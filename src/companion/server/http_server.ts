@@ -64,8 +64,9 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const routes = new Map(options.routes.map((route) => [`${route.method} ${route.path}`, route]));
   const paths = new Set(options.routes.map((route) => route.path));
-  let rules: GateRules | undefined;
+  const gate: { rules?: GateRules } = {};
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { rules } = gate;
     if (!rules) throw new HttpError(503, 'Starting');
     const path = (request.url ?? '/').split('?')[0] ?? '/';
     const asked = { method: request.method ?? '', headers: request.headers, address: addressOf(request) };
@@ -100,7 +101,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { port } = listening[0]?.address() as AddressInfo;
   const own = ownNames({ port, tls: options.tls !== undefined, names: options.names ?? [] });
   const origins = new Set([...own.origins, ...(options.origins ?? []).map((origin) => origin.toLowerCase())]);
-  rules = { hosts: own.hosts, origins, auth: options.auth };
+  gate.rules = { hosts: own.hosts, origins, auth: options.auth };
   return {
     port,
     close: async () => {

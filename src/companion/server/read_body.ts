@@ -38,7 +38,7 @@ export function readJson(bytes: Uint8Array): unknown {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim();
     return text === '' ? undefined : plain(parseStrictJson(text, 'body', { maxDepth: MAX_DEPTH }));
   } catch (error) {
-    const reason = error instanceof AppError ? String(error.details['what'] ?? error.message) : 'it is not UTF-8';
+    const reason = error instanceof AppError ? reasonOf(error) : 'it is not UTF-8';
     throw new HttpError(422, [{ type: 'json_invalid', loc: ['body'], msg: `JSON decode error: ${reason}`, input: {} }]);
   }
 }
@@ -52,4 +52,8 @@ function plain(value: JsonValue): unknown {
     return object;
   }
   return value;
+}
+
+function reasonOf({ details: { what }, message }: AppError): string {
+  return typeof what === 'string' ? what : message;
 }

@@ -15,7 +15,9 @@ export function sharedEntries(form: FormData): SharedEntry[] {
     const headers = { 'Content-Type': file.type, 'X-File-Name': encodeURIComponent(file.name) };
     return [`/shared/${i}`, file, headers];
   });
-  const texts = FIELDS.texts.map((name) => form.get(name)).filter((text) => typeof text === 'string' && text !== '');
+  const texts = FIELDS.texts
+    .map((name) => form.get(name))
+    .filter((text): text is string => typeof text === 'string' && text !== '');
   if (texts.length > 0) entries.push(['/shared/text', texts.join('\n'), { 'Content-Type': 'text/plain' }]);
   return entries;
 }

@@ -283,7 +283,6 @@ export const arLater: LaterMessages = {
   'companion.leave': 'العودة إلى هذا الجهاز',
   'companion.model': 'نموذج البرنامج المرافق',
   'companion.active': 'يُحسب بواسطة {name}',
-  'companion.offer': 'دع البرنامج المرافق يحسب',
   'styles.search': 'ابحث في الأنماط',
   'styles.empty': 'لا أنماط بعد. النمط يضيف نصه إلى ما تكتبه.',
   'styles.edit': 'تعديل {name}',

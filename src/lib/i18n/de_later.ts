@@ -269,7 +269,6 @@ export const deLater: LaterMessages = {
   'companion.leave': 'Wieder auf diesem Gerät rechnen',
   'companion.model': 'Modell des Companions',
   'companion.active': 'Es rechnet {name}',
-  'companion.offer': 'Einen Companion rechnen lassen',
   'styles.search': 'Stile suchen',
   'styles.empty': 'Noch keine Stile. Ein Stil ergänzt deinen Text.',
   'styles.edit': '{name} bearbeiten',

@@ -269,7 +269,6 @@ export const enLater = {
   'companion.leave': 'Use this device again',
   'companion.model': 'Model of the companion',
   'companion.active': 'Computing with {name}',
-  'companion.offer': 'Let a companion compute',
   'styles.search': 'Search styles',
   'styles.empty': 'No styles yet. A style adds its text to what you write.',
   'styles.edit': 'Edit {name}',

@@ -273,7 +273,6 @@ export const esLater: LaterMessages = {
   'companion.leave': 'Volver a usar este dispositivo',
   'companion.model': 'Modelo del companion',
   'companion.active': 'Calculando con {name}',
-  'companion.offer': 'Dejar que calcule un companion',
   'styles.search': 'Buscar estilos',
   'styles.empty': 'Aún no hay estilos. Un estilo añade su texto al tuyo.',
   'styles.edit': 'Editar {name}',

@@ -274,7 +274,6 @@ export const frLater: LaterMessages = {
   'companion.leave': 'Utiliser à nouveau cet appareil',
   'companion.model': 'Modèle du companion',
   'companion.active': 'Calcul avec {name}',
-  'companion.offer': 'Laisser un companion calculer',
   'styles.search': 'Chercher un style',
   'styles.empty': 'Pas encore de style. Un style ajoute son texte au vôtre.',
   'styles.edit': 'Modifier {name}',

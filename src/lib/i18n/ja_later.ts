@@ -269,7 +269,6 @@ export const jaLater: LaterMessages = {
   'companion.leave': 'この端末に戻す',
   'companion.model': 'コンパニオンのモデル',
   'companion.active': '{name} で計算中',
-  'companion.offer': 'コンパニオンに計算させる',
   'styles.search': 'スタイルを探す',
   'styles.empty': 'スタイルはまだありません。書いた文に言葉を足します。',
   'styles.edit': '{name} を編集',

@@ -273,7 +273,6 @@ export const ptBRLater: LaterMessages = {
   'companion.leave': 'Voltar a usar este dispositivo',
   'companion.model': 'Modelo do companion',
   'companion.active': 'Calculando com {name}',
-  'companion.offer': 'Deixar um companion calcular',
   'styles.search': 'Buscar estilos salvos',
   'styles.empty': 'Ainda não há estilos. Um estilo acrescenta seu texto ao seu.',
   'styles.edit': 'Editar o estilo {name}',

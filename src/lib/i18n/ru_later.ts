@@ -279,7 +279,6 @@ export const ruLater: LaterMessages = {
   'companion.leave': 'Снова считать на этом устройстве',
   'companion.model': 'Модель компаньона',
   'companion.active': 'Считает {name}',
-  'companion.offer': 'Поручить расчёты компаньону',
   'styles.search': 'Искать стили',
   'styles.empty': 'Стилей пока нет. Стиль добавляет свой текст к вашему.',
   'styles.edit': 'Изменить {name}',

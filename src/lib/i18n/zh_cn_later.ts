@@ -269,7 +269,6 @@ export const zhCNLater: LaterMessages = {
   'companion.leave': '重新使用本设备',
   'companion.model': '伴侣程序的模型',
   'companion.active': '正在用 {name} 计算',
-  'companion.offer': '让伴侣程序计算',
   'styles.search': '搜索风格',
   'styles.empty': '还没有风格。风格会把它的文字加到你的提示词里。',
   'styles.edit': '编辑 {name}',

@@ -10,7 +10,7 @@ const WRITTEN = (MODEL_OPTIONS as readonly Row[]).filter(
 
 /** Key → text of what the user set. */
 export function optionsToInfotext(values: ModelOptionValues): Map<string, string> {
-  const given = values as Readonly<Record<string, unknown>>;
+  const given = values as Readonly<Record<string, string | number | boolean | undefined>>;
   return new Map(
     WRITTEN.flatMap(({ id, infotext }) => {
       const value = given[id];
@@ -29,5 +29,5 @@ export function optionsFromInfotext(pairs: ReadonlyMap<string, string>): ModelOp
     const value = Number(text);
     if (option.type === 'number' && text !== '' && value >= option.min && value <= option.max) found[option.id] = value;
   }
-  return found as ModelOptionValues;
+  return found;
 }

@@ -61,8 +61,8 @@ function fromLab(l: number, a: number, b: number): [number, number, number] {
 export function matchHistogram(from: Uint8ClampedArray, to: Uint8ClampedArray): Uint8ClampedArray {
   const shares = (values: Uint8ClampedArray): Float64Array => {
     const sums = new Float64Array(256);
-    for (const value of values) sums[value]! += 1;
-    for (let v = 1; v < 256; v++) sums[v]! += sums[v - 1] ?? 0;
+    for (const value of values) sums[value] = (sums[value] ?? 0) + 1;
+    for (let v = 1; v < 256; v++) sums[v] = (sums[v] ?? 0) + (sums[v - 1] ?? 0);
     return sums.map((sum) => sum / values.length);
   };
   const [source, target] = [shares(from), shares(to)];

@@ -5,7 +5,6 @@
 import type { Backend } from '../backends/backend';
 import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
-import type { TensorIndex } from '../formats/tensor_index';
 import { assembleModel } from '../models/assemble';
 import { checkModel } from '../models/check_model';
 import { openModelFiles } from '../models/open_model_files';

@@ -59,7 +59,10 @@ export function softBlend(
       }
       const wanted = (Math.sqrt(a2) ** power * (1 - t) + Math.sqrt(b2) ** power * t) ** (1 / power);
       const scale = wanted / (Math.sqrt(mix2) + 1e-5);
-      for (let c = 0; c < channels; c++) out[first + c * cells + cell]! *= scale;
+      for (let c = 0; c < channels; c++) {
+        const at = first + c * cells + cell;
+        out[at] = scale * (out[at] ?? 0);
+      }
     }
   }
   return out;

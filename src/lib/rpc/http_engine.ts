@@ -85,7 +85,7 @@ export function httpEngine({ url, token }: CompanionAddress, client: string, fet
   return {
     ...methods,
     /** The companion chose its backend when it started. */
-    start: () => methods.status() as Promise<EngineStatus>,
+    start: () => methods.status(),
     hold: async () => undefined,
     dispose: async () => gone.abort(),
     hello: () => get(COMPANION_PATHS.hello),

@@ -47,6 +47,7 @@ export class CompanionState {
 
   /** The address that the companion prints opens the app from it, with its token behind `#`: it computes from now on. */
   async takeFromUrl({ origin, hash }: { readonly origin: string; readonly hash: string }): Promise<boolean> {
+    // eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once, never shown
     const token = new URLSearchParams(hash.slice(1)).get(TOKEN_FRAGMENT);
     if (token === null || !/^[\w-]{16,512}$/.test(token)) return false;
     await this.connect({ url: origin, token });
@@ -66,6 +67,7 @@ export class CompanionState {
       }
       // Lazy: most visits never reach a companion.
       const { probeCompanion } = await import('../rpc/connect_companion');
+      // eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once, never shown
       const checked = { url: new URL(address.url).origin, token: address.token.trim() };
       this.models = await probeCompanion(checked);
       this.address = checked;

@@ -41,7 +41,7 @@ const fromPsdMode = (mode: string | undefined): BlendModeId =>
   BLEND_MODES.find(({ id }) => toPsdMode(id) === mode)?.id ?? 'normal';
 
 /** The library with plain memory for its pictures instead of canvas elements. */
-async function agPsd(): Promise<typeof import('ag-psd')> {
+async function agPsd() {
   const library = await import('ag-psd');
   const noCanvas = (): never => {
     throw new Error('no canvas is used');

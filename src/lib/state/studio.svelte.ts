@@ -72,6 +72,7 @@ export class StudioState extends StudioDocuments {
 
   /** Goes on in the mode of the last visit, or in the one that the address asks for (a shortcut of the app's icon). */
   async restoreMode(): Promise<void> {
+    // eslint-disable-next-line svelte/prefer-svelte-reactivity -- read once, never shown
     if (new URLSearchParams(location.search).get('mode') === 'sketch') this.mode = 'sketch';
     else if ((await this.settings.get('studio.mode')) === 'sketch') this.mode = 'sketch';
   }

@@ -1,7 +1,7 @@
 /** An engine that draws nothing, for tests of what is around it: jobs last until they are told to end. */
 import type { CompanionEngine } from '../../../src/companion/engine/companion_engine';
 import type { CatalogueFile } from '../../../src/companion/engine/catalogue';
-import { AppError } from '../../../src/lib/base/errors';
+import type { AppError } from '../../../src/lib/base/errors';
 import type { GenerateRequest, JobEvent, JobResult, ModelSource, ModelSummary } from '../../../src/lib/rpc/engine';
 
 const MODEL = {
