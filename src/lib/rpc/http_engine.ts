@@ -12,7 +12,7 @@ import {
   type RemoteAnswer,
   type RemoteMethod,
 } from './companion';
-import type { EngineContract, EngineStatus } from './engine';
+import type { EngineContract } from './engine';
 import { encodeFrame, FrameReader } from './frame';
 
 export interface CompanionAddress {

@@ -1,4 +1,5 @@
 /** What prompts are made of beside their text: styles, wildcard files and tag lists, kept over visits. */
+/* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 import { toPlainError, type PlainError } from '../base/errors';
 import type { Style } from '../prompt/styles';
 import type { SettingsStore } from '../storage/settings_store';

@@ -143,11 +143,15 @@ describe('history', () => {
             const before = engine.historyState;
             run(engine);
             const now = snapshot(engine);
-            const merged =
-              now !== states[position] && before.canUndo && engine.historyState.sizeBytes === before.sizeBytes;
+            const after = engine.historyState;
+            const sameBytes = after.sizeBytes === before.sizeBytes;
+            // Steps merge only where nothing was undone before.
+            const merged = now !== states[position] && before.canUndo && !before.canRedo && sameBytes;
+            // Ink beyond the picture's edge is a step as well, though no snapshot shows it.
+            const hidden = !sameBytes || after.canRedo !== before.canRedo;
             if (merged) states[position] = now;
             // An edit that changed nothing leaves no step; one that did is one step.
-            else if (now !== states[position]) states.splice(++position, states.length, now);
+            else if (now !== states[position] || hidden) states.splice(++position, states.length, now);
             else continue;
           }
           if (snapshot(engine) !== states[position]) expect.fail(`after ${kind}: not the state of step ${position}`);

@@ -59,7 +59,7 @@ describe('prompts of any kind', () => {
   });
 
   it('of 100,000 characters are read without a hang, brackets of all sorts included', () => {
-    // The bound is loose on purpose: a parser that costs time squared needs minutes here.
+    // The runner's time limit is the bound: a parser that costs time squared needs minutes here.
     const units = [
       '(',
       '[',
@@ -84,7 +84,6 @@ describe('prompts of any kind', () => {
       '((a:1',
       'a :',
     ];
-    const begin = performance.now();
     for (const unit of units) {
       const text = unit.repeat(Math.ceil(100_000 / unit.length));
       parseAttention(text);
@@ -95,7 +94,6 @@ describe('prompts of any kind', () => {
       promptHints(text);
       expandRandom(text, () => undefined, expansionRandom(1));
     }
-    expect(performance.now() - begin).toBeLessThan(15_000);
   });
 });
 

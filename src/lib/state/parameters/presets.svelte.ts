@@ -1,4 +1,5 @@
 /** Named sets of parameters: what differs from the model's defaults, by path, so that old ones fit new versions. */
+/* eslint-disable svelte/prefer-svelte-reactivity -- sets and maps here are replaced or private, never changed in place while shown */
 import { AppError, toPlainError, type PlainError } from '../../base/errors';
 import type { SettingsStore } from '../../storage/settings_store';
 import type { Parameters } from '../generation.svelte';
