@@ -20,7 +20,7 @@ expose(
   new EngineService({
     createBackend: createBrowserBackend,
     openFiles: files.open,
-    tokenizers: files.tokenizers,
+    tokenizers: (kinds) => files.tokenizers(kinds),
     encodePicture,
     paintText,
     readAsset: (path) => fetchAppBytes(new URL(path, baseUrl).href),

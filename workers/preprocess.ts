@@ -11,10 +11,10 @@ installErrorTransfer();
 expose({
   async run(id: string, { widthPx: width, heightPx: height, rgba }: PixelImage, values) {
     const chosen = preprocessorById(id as PreprocessorId);
-    const names = chosen.parameters.map(({ name }) => name as string);
+    const names = chosen.parameters.map(({ name }) => name);
     const own = Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
     const made = preprocess(chosen, { width, height, data: rgba }, own);
-    const image = { widthPx: made.width, heightPx: made.height, rgba: made.data as PixelImage['rgba'] };
+    const image = { widthPx: made.width, heightPx: made.height, rgba: made.data };
     return transfer(image, [image.rgba.buffer]);
   },
 } satisfies PreprocessContract);

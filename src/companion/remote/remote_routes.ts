@@ -31,7 +31,7 @@ const METHODS: Readonly<Record<RemoteMethod, Handle>> = {
   openModel: (desk, [source], { client, signal }, emit) =>
     desk.run(
       { id: `open ${++opens}`, client, policy: 'queue', facts: { label: 'open model', count: 1 }, gone: signal },
-      ({ openModel }) => openModel(sourceOf(source), emit),
+      (turn) => turn.openModel(sourceOf(source), emit),
     ),
   upscalers: (desk) => desk.engine.upscalers(),
   upscale: (desk, [jobId, request], { client, signal }, emit) => {

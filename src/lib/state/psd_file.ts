@@ -46,16 +46,12 @@ async function agPsd() {
   const noCanvas = (): never => {
     throw new Error('no canvas is used');
   };
-  library.initializeCanvas(
-    noCanvas,
-    (width, height) =>
-      ({
-        width,
-        height,
-        data: new Uint8ClampedArray(4 * width * height),
-        colorSpace: 'srgb',
-      }) as ImageData,
-  );
+  library.initializeCanvas(noCanvas, (width, height) => ({
+    width,
+    height,
+    data: new Uint8ClampedArray(4 * width * height),
+    colorSpace: 'srgb',
+  }));
   return library;
 }
 

@@ -14,7 +14,7 @@ describe('few-step variants', () => {
   ])('takes %s for %s', (title, name, steps) => {
     const found = fewStepVariant('sdxl', said(title), false);
     expect(found).toMatchObject({ name, defaults: { steps, cfgScale: 1 } });
-    expect(resolveNames(found!.defaults.sampler!, '').sampler).toBe(found!.defaults.sampler);
+    expect(resolveNames(found!.defaults.sampler, '').sampler).toBe(found!.defaults.sampler);
     expect(resolveScheduleName(found!.defaults.schedule!)).toBe(found!.defaults.schedule);
   });
 

@@ -124,7 +124,7 @@ describe('control units', () => {
     const batch = await latentsOf([unit()], { batchSize: 2 });
     const second = await latentsOf([unit()], { seed: BASE.seed + 1 });
     const half = batch.data.length / 2;
-    expect(nmse({ shape: second.shape, data: batch.data.slice(half) as Float32Array }, second)).toBeLessThan(1e-9);
+    expect(nmse({ shape: second.shape, data: batch.data.slice(half) }, second)).toBeLessThan(1e-9);
     const hires = {
       upscaler: 'Latent',
       scale: 2,
