@@ -18,7 +18,12 @@ import type {
   TransferProgress,
   UnfinishedImport,
 } from '../../src/lib/rpc/models';
-import { builtinRecordId, fetchBuiltinIndex, type BuiltinModel } from '../../src/lib/storage/builtin_models';
+import {
+  builtinRecordId,
+  fetchBuiltinIndex,
+  isBuiltinRecord,
+  type BuiltinModel,
+} from '../../src/lib/storage/builtin_models';
 import type { Database, ModelRecord, StoredFile } from '../../src/lib/storage/database';
 import { fileInPlace } from '../../src/lib/storage/file_in_place';
 import { remoteImportFile, webAddresses, type RemoteFile } from '../../src/lib/storage/model_download';
@@ -74,6 +79,7 @@ export class ModelLibrary implements ModelsContract {
     const byModel = new Map<string, UnfinishedImport>();
     for (const { id, name, urls, shards, totalBytes, paused = false } of await (await this.#store()).unfinished()) {
       const model = modelOf(id);
+      if (isBuiltinRecord(model)) continue;
       const doneBytes = shards.reduce((sum, shard) => sum + shard.sizeBytes, byModel.get(model)?.doneBytes ?? 0);
       byModel.set(model, { id: model, name, sizeBytes: totalBytes, doneBytes, paused, ...(urls ? { urls } : {}) });
     }

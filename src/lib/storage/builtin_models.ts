@@ -48,9 +48,16 @@ export async function fetchBuiltinIndex(modelsUrl: string): Promise<BuiltinIndex
   }
 }
 
+const BUILTIN_PREFIX = 'builtin-';
+
 /** The catalogue id of a built-in model: its content decides, so that an update is another entry. */
 export function builtinRecordId(model: BuiltinModel): string {
-  return `builtin-${model.id}-${model.files.map((file) => file.sha256.slice(0, 10)).join('-')}`;
+  return `${BUILTIN_PREFIX}${model.id}-${model.files.map((file) => file.sha256.slice(0, 10)).join('-')}`;
+}
+
+/** Whether an id of the store is a built-in model's: the engine brings those in by itself. */
+export function isBuiltinRecord(id: string): boolean {
+  return id.startsWith(BUILTIN_PREFIX);
 }
 
 /**
