@@ -157,23 +157,6 @@ test('wrong answers and another content than promised are refused', async ({ pag
   await expect(library(page).filter({ hasText: 'wrong' })).toHaveCount(0);
 });
 
-test('a full disk: typed, nothing half-done is listed, and it goes on when there is room', async ({ page, appUrl }) => {
-  await openModels(page, appUrl);
-  const session = await page.context().newCDPSession(page);
-  const origin = new URL(appUrl).origin;
-  const { usage } = await session.send('Storage.getUsageAndQuota', { origin });
-  await chooseUrl(page, `${host.url}full.safetensors`);
-  await expect(addButton(page)).toBeVisible();
-  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: MIB });
-  await addButton(page).click();
-  await expect(failure(page, 'storage/quota')).toBeVisible();
-  await expect(library(page).filter({ hasText: 'full' })).toHaveCount(0);
-  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + 500 * MIB });
-  await chooseUrl(page, `${host.url}full.safetensors`);
-  await addButton(page).click();
-  await expectWhole(page, 'full', bytes);
-});
-
 test('the database is deleted under the open page: it is made anew', async ({ page, appUrl }) => {
   await openModels(page, appUrl);
   await page.evaluate(
