@@ -34,7 +34,20 @@ const SAME_EVERYWHERE = new Set([
 
 /** Words that a language spells as English does. */
 const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {
-  de: ['Variation', 'Prompt', 'Pause', 'Airbrush', 'Marker', 'Ellipse', 'Lasso', 'Name', 'Normal', 'Live', 'Sampler', 'Token'],
+  de: [
+    'Variation',
+    'Prompt',
+    'Pause',
+    'Airbrush',
+    'Marker',
+    'Ellipse',
+    'Lasso',
+    'Name',
+    'Normal',
+    'Live',
+    'Sampler',
+    'Token',
+  ],
   es: ['General', 'Radial', 'Control', 'Normal', 'Token'],
   fr: ['Licence', 'Page', 'Verdict', 'Variation', 'Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
   'pt-BR': ['Prompt', 'Radial', 'Normal', 'Token'],

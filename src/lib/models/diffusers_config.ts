@@ -32,7 +32,7 @@ function counts(value: unknown): readonly number[] | undefined {
   return list.every((one) => one !== undefined) ? list : undefined;
 }
 
-/** U-Nets call the number of heads `attention_head_dim`, a name that stayed from a mistake (diffusers issue 2011). */
+/** U-Nets call the number of heads `attention_head_dim`, a name that stayed from a mistake in diffusers. */
 function headsOf(config: Json): ConfigHints['heads'] {
   const { num_attention_heads: heads, n_heads, num_heads, attention_head_dim: named } = config;
   const own = counts(heads) ?? count(heads) ?? count(n_heads) ?? count(num_heads);
