@@ -224,12 +224,16 @@ test('a model is added from files, checked, renamed, used and deleted', async ({
   await page.locator('#model-files').setInputFiles(modelFiles.slice(0, 1));
   await expect(page.getByText('Still needs: autoencoder', { exact: false })).toBeVisible();
   await page.locator('#model-files').setInputFiles(modelFiles);
-  await expect(page.getByText('Makes pictures as', { exact: false })).toBeVisible();
+  const found = page.getByRole('group', { name: 'Found' }).getByRole('article');
+  await expect(found).toContainText('Model · Stable Diffusion 1.x');
+  await expect(found.getByRole('listitem')).toHaveText([/denoiser, clip-l/, /vae/]);
   await expect(page.getByText('Still needs', { exact: false })).toHaveCount(0);
   await page.getByRole('button', { name: 'Add', exact: true }).click();
+  // What was found is shown as an article as well until it has been added.
+  await expect(found).toHaveCount(0);
   const cards = page.getByRole('article');
   await expect(cards).toHaveCount(2);
-  const own = cards.nth(1);
+  const own = cards.filter({ hasNotText: 'Built in' });
   await own.getByText('Details').click();
   await own.getByRole('button', { name: 'Rename' }).click();
   await own.getByLabel('Name of the model').fill('my icons');
