@@ -9,6 +9,7 @@ import { EngineService } from '../src/lib/pipeline/engine_service';
 import { fetchAppBytes } from '../src/lib/storage/builtin_models';
 import { NetworkLibrary } from '../src/lib/pipeline/network_library';
 import { installErrorTransfer } from '../src/lib/rpc/error_transfer';
+import { eventsFirst } from '../src/lib/rpc/events_first';
 
 installErrorTransfer();
 
@@ -17,15 +18,17 @@ const baseUrl = new URL(self.name === '' ? './' : self.name, self.location.href)
 const files = createBrowserFiles(baseUrl);
 
 expose(
-  new EngineService({
-    createBackend: createBrowserBackend,
-    openFiles: files.open,
-    tokenizers: (kinds) => files.tokenizers(kinds),
-    encodePicture,
-    paintText,
-    readAsset: (path) => fetchAppBytes(new URL(path, baseUrl).href),
-    library: new NetworkLibrary(browserNetworks()),
-    randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-    isolated: self.crossOriginIsolated,
-  }),
+  eventsFirst(
+    new EngineService({
+      createBackend: createBrowserBackend,
+      openFiles: files.open,
+      tokenizers: (kinds) => files.tokenizers(kinds),
+      encodePicture,
+      paintText,
+      readAsset: (path) => fetchAppBytes(new URL(path, baseUrl).href),
+      library: new NetworkLibrary(browserNetworks()),
+      randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+      isolated: self.crossOriginIsolated,
+    }),
+  ),
 );

@@ -1,6 +1,7 @@
 /** The app over a companion: opened at its address it computes there; when it goes away, the page says so. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
+import type { Page } from '@playwright/test';
 import { AppPage, expect, test } from './app';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -34,6 +35,18 @@ function startCompanion(): Promise<Companion> {
   });
 }
 
+/** Records of the page's model store. */
+function storedModels(page: Page): Promise<number> {
+  return page.evaluate(async () => {
+    const opening = indexedDB.open('sketchforge');
+    const database = await new Promise<IDBDatabase>((done) => (opening.onsuccess = () => done(opening.result)));
+    const counting = database.transaction('models').objectStore('models').count();
+    const count = await new Promise<number>((done) => (counting.onsuccess = () => done(counting.result)));
+    database.close();
+    return count;
+  });
+}
+
 test('the companion computes for the page it serves, and the page says when it is gone', async ({ page }) => {
   const companion = await startCompanion();
   try {
@@ -55,12 +68,15 @@ test('the companion computes for the page it serves, and the page says when it i
     await page.getByRole('link', { name: 'Engine' }).click();
     await expect(page.getByText('onnxruntime-node').first()).toBeVisible();
 
+    await expect.poll(() => storedModels(page), { message: 'kept for going on alone' }).toBe(1);
     companion.process.kill('SIGINT');
     expect(await companion.ended).toBe(130);
     await page.getByRole('link', { name: 'Create' }).click();
     await app.prompt.fill('a red apple, 3d');
     await app.generateButton.click();
     await expect(page.getByText('The companion went away').first()).toBeVisible();
+    // The service worker holds the app and its model: this device goes on.
+    await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 2 });
   } finally {
     if (companion.process.exitCode === null) companion.process.kill('SIGKILL');
   }

@@ -199,17 +199,34 @@ test('a file that is no model is refused with a reason, and nothing else changes
   await app.generate({ prompt: 'a yellow star', seed: 3, steps: 2 });
 });
 
-test('loading the first model can be cancelled and taken up again', async ({ app, page }) => {
+test('the start can be cancelled before and while the first model loads, and taken up again', async ({ app, page }) => {
   let held = true;
   await page.route(/tiny-icons\.safetensors/, async (route) => {
     while (held) await new Promise((resolve) => setTimeout(resolve, 50));
     await route.continue().catch(() => undefined);
   });
+  // The page gets its engine only when the test says so.
+  await page.addInitScript(() => {
+    const gate = new Promise<void>((open) => Object.assign(globalThis, { openGate: open }));
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
+    const { request } = LockManager.prototype;
+    LockManager.prototype.request = async function (this: LockManager, ...args: unknown[]) {
+      await gate;
+      return (request as (...given: unknown[]) => unknown).apply(this, args);
+    } as typeof request;
+  });
+  const cancel = page.getByRole('button', { name: 'Cancel', exact: true });
+  const again = page.getByRole('alert').getByRole('button', { name: 'Try again' });
   await page.goto(app.url);
   await app.prompt.fill('a house');
-  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await cancel.click();
+  await expect(again).toBeVisible();
+  await page.evaluate(() => (globalThis as unknown as { openGate: () => void }).openGate());
+  await expect.poll(() => page.evaluate(async () => (await navigator.locks.query()).held?.length ?? 0)).toBe(1);
+  await again.click();
+  await cancel.click();
   held = false;
-  await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click();
+  await again.click();
   await app.ready();
   await expect(app.prompt).toHaveValue('a house');
 });

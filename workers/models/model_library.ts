@@ -22,6 +22,7 @@ import {
   builtinRecordId,
   fetchBuiltinIndex,
   isBuiltinRecord,
+  keepBuiltin,
   type BuiltinModel,
 } from '../../src/lib/storage/builtin_models';
 import type { Database, ModelRecord, StoredFile } from '../../src/lib/storage/database';
@@ -73,6 +74,13 @@ export class ModelLibrary implements ModelsContract {
       if (!records.some((record) => record.id === recordId)) entries.push(builtinEntry(model));
     }
     return entries.sort((a, b) => Number(b.builtin) - Number(a.builtin) || b.usedAt - a.usedAt);
+  }
+
+  async keepDefault(): Promise<void> {
+    const { modelsUrl } = this.#host;
+    const index = await fetchBuiltinIndex(modelsUrl);
+    const model = index.models.find(({ id }) => id === index.default);
+    if (model) await keepBuiltin(model, modelsUrl, await this.#store());
   }
 
   async unfinished(): Promise<UnfinishedImport[]> {

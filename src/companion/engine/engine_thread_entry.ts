@@ -2,6 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import { expose, proxy } from 'comlink';
 import { installErrorTransfer } from '../../lib/rpc/error_transfer';
+import { eventsFirst } from '../../lib/rpc/events_first';
 import { createCompanionEngine, type CompanionEngine, type NodeEngineOptions } from './companion_engine';
 
 export interface EngineThread {
@@ -10,6 +11,6 @@ export interface EngineThread {
 
 installErrorTransfer();
 const thread: EngineThread = {
-  open: async (options) => proxy(await createCompanionEngine(options)),
+  open: async (options) => proxy(eventsFirst(await createCompanionEngine(options))),
 };
 expose(thread, (workerData as { readonly port: MessagePort }).port);

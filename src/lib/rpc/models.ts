@@ -188,6 +188,8 @@ export interface ModelAnnotation {
 /** Every rejection is an AppError. Ids of tasks, for `cancel`, are those of their models. */
 export interface ModelsContract {
   list(): Promise<ModelEntry[]>;
+  /** Brings the app's default model into the store, for a device that computes elsewhere and may have to go on alone. */
+  keepDefault(): Promise<void>;
   unfinished(): Promise<UnfinishedImport[]>;
   chooseFiles(files: readonly PickedFile[]): Promise<SelectionReport>;
   /** Addresses of the files of a model; an index of shards brings its shards along. */

@@ -147,6 +147,8 @@ export class AppState {
       await this.engine.start({ backend, threads, model: target.model, companion: target.address });
       const { error } = this.engine;
       if (error?.code.startsWith('companion/')) return this.#withoutCompanion(error);
+      // The companion may go away at any time, and with it the host that the app came from.
+      void this.models.keepDefault();
     } else await this.engine.start({ backend, threads, model: sourceOf(model) });
     this.#takeDefaults();
   }
@@ -175,6 +177,8 @@ export class AppState {
   }
 
   async #startEngine(): Promise<void> {
+    // Cancelled while the page was still reading its settings: "Try again" starts it.
+    if (this.engine.phase === 'failed') return this.queue.load();
     await this.restartEngine();
     if (!this.engine.model && !this.preferences.usesDefaultModel) {
       // The chosen model is gone or too large: the app must still open.

@@ -68,7 +68,8 @@ export class EngineState {
     // Nobody waits for a crash that happens between jobs.
     this.#ended.catch(() => undefined);
     try {
-      const remote = options.companion ? await this.#connect(options.companion) : this.#startWorker();
+      const remote = options.companion ? await this.#alive(connect(options.companion)) : this.#startWorker();
+      this.#remote = remote;
       const { backend, threads, model } = options;
       this.status = await this.#alive(remote.start({ backend, threads, baseUrl: this.#baseUrl }));
       await this.openModel(model);
@@ -84,12 +85,7 @@ export class EngineState {
       event.preventDefault();
       if (worker === this.#worker) this.#crash(event.message);
     });
-    return (this.#remote = wrap<EngineContract>(worker));
-  }
-
-  async #connect(address: CompanionAddress): Promise<Engine> {
-    const { companionEngine } = await import('../rpc/connect_companion');
-    return (this.#remote = companionEngine(address));
+    return wrap<EngineContract>(worker);
   }
 
   /** A callback as the present engine takes it. */
@@ -213,4 +209,9 @@ export class EngineState {
     this.error = plain;
     this.phase = this.model && this.#remote ? 'ready' : 'failed';
   }
+}
+
+async function connect(address: CompanionAddress): Promise<Engine> {
+  const { companionEngine } = await import('../rpc/connect_companion');
+  return companionEngine(address);
 }

@@ -85,6 +85,11 @@ export class ModelsState {
     return this.#remote;
   }
 
+  /** Brings the default model onto this device. Failing only means that it has to be fetched when it is needed. */
+  async keepDefault(): Promise<void> {
+    await this.#library.keepDefault().catch(() => undefined);
+  }
+
   async refresh(): Promise<void> {
     await this.#read();
     if (this.#resumed) return;

@@ -73,8 +73,7 @@ export async function openBuiltin(
 ): Promise<{ sources: ByteSource[]; record?: ModelRecord }> {
   if (store) {
     try {
-      const record =
-        (await intact(model, store, options.signal)) ?? (await fetchInto(store, model, modelsUrl, options));
+      const record = await keepBuiltin(model, modelsUrl, store, options);
       return { sources: await store.openAll(record), record };
     } catch (error) {
       const storageFailed =
@@ -96,6 +95,19 @@ export async function openBuiltin(
     done += file.sizeBytes;
   }
   return { sources };
+}
+
+/**
+ * The stored record of a built-in model, whose files are fetched first unless they are there and sound.
+ * @throws AppError 'network/failed', 'file/truncated', 'storage/*', 'job/cancelled'
+ */
+export async function keepBuiltin(
+  model: BuiltinModel,
+  modelsUrl: string,
+  store: ModelStore,
+  options: Pick<OpenOptions, 'signal' | 'onProgress'> = {},
+): Promise<ModelRecord> {
+  return (await intact(model, store, options.signal)) ?? (await fetchInto(store, model, modelsUrl, options));
 }
 
 /** The stored model when every byte is as it was written; a damaged or evicted one is deleted, to be fetched again. */
