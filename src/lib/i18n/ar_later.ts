@@ -359,6 +359,7 @@ export const arLater: LaterMessages = {
   'control.network': 'الشبكة',
   'control.picture': 'صورة',
   'control.sketch': 'الرسم',
+  'control.layer': 'طبقة من الرسم',
   'control.preprocessor': 'المعالجة المسبقة',
   'control.pre.none': 'بلا: الصورة جاهزة',
   'control.pre.canny': 'حواف (Canny)',

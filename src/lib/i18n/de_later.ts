@@ -331,6 +331,7 @@ export const deLater: LaterMessages = {
   'control.network': 'Netz',
   'control.picture': 'Bild',
   'control.sketch': 'Die Skizze',
+  'control.layer': 'Eine Ebene der Skizze',
   'control.preprocessor': 'Vorverarbeitung',
   'control.pre.none': 'Keine: das Bild ist fertig',
   'control.pre.canny': 'Kanten (Canny)',

@@ -331,6 +331,7 @@ export const enLater = {
   'control.network': 'Network',
   'control.picture': 'Picture',
   'control.sketch': 'The sketch',
+  'control.layer': 'A layer of the sketch',
   'control.preprocessor': 'Preprocessor',
   'control.pre.none': 'None: the picture is ready',
   'control.pre.canny': 'Edges (Canny)',

@@ -335,6 +335,7 @@ export const esLater: LaterMessages = {
   'control.network': 'Red',
   'control.picture': 'Imagen',
   'control.sketch': 'El boceto',
+  'control.layer': 'Una capa del boceto',
   'control.preprocessor': 'Preprocesador',
   'control.pre.none': 'Ninguno: la imagen está lista',
   'control.pre.canny': 'Bordes (Canny)',

@@ -336,6 +336,7 @@ export const frLater: LaterMessages = {
   'control.network': 'Réseau',
   'control.picture': 'Image',
   'control.sketch': 'Le croquis',
+  'control.layer': 'Un calque du croquis',
   'control.preprocessor': 'Prétraitement',
   'control.pre.none': 'Aucun : l’image est prête',
   'control.pre.canny': 'Contours (Canny)',

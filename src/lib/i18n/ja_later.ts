@@ -331,6 +331,7 @@ export const jaLater: LaterMessages = {
   'control.network': 'ネットワーク',
   'control.picture': '画像',
   'control.sketch': 'スケッチ',
+  'control.layer': 'スケッチのレイヤー',
   'control.preprocessor': '前処理',
   'control.pre.none': 'なし (そのまま使う)',
   'control.pre.canny': '輪郭 (Canny)',

@@ -335,6 +335,7 @@ export const ptBRLater: LaterMessages = {
   'control.network': 'Rede',
   'control.picture': 'Imagem',
   'control.sketch': 'O esboço',
+  'control.layer': 'Uma camada do esboço',
   'control.preprocessor': 'Pré-processamento',
   'control.pre.none': 'Nenhum: a imagem está pronta',
   'control.pre.canny': 'Bordas (Canny)',

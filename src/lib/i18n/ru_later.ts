@@ -346,6 +346,7 @@ export const ruLater: LaterMessages = {
   'control.network': 'Сеть',
   'control.picture': 'Картинка',
   'control.sketch': 'Эскиз',
+  'control.layer': 'Слой эскиза',
   'control.preprocessor': 'Предобработка',
   'control.pre.none': 'Нет: картинка готова',
   'control.pre.canny': 'Контуры (Canny)',

@@ -331,6 +331,7 @@ export const zhCNLater: LaterMessages = {
   'control.network': '网络',
   'control.picture': '图片',
   'control.sketch': '草图',
+  'control.layer': '草图的一个图层',
   'control.preprocessor': '预处理',
   'control.pre.none': '无：图片已就绪',
   'control.pre.canny': '边缘 (Canny)',

@@ -89,7 +89,15 @@ export class AppState {
     this.generation.onImage = (result) => void this.gallery.keep(result, this.engine.model?.name ?? '');
     this.generation.onRunning = (running, pictures) => this.#followJob(running, pictures);
     this.studio = new StudioState(() => this.database(), settings);
-    this.control = new ControlUnits(this.generation, () => this.studio.flatPicture(), workers.preprocess);
+    const around = {
+      sketch: () => this.studio.flatPicture(),
+      layer: (id: string) => this.studio.layerPicture(id),
+      networks: async () => {
+        await this.networks.refresh();
+        return this.networks.of('control');
+      },
+    };
+    this.control = new ControlUnits(this.generation, around, workers.preprocess);
     this.generation.prepare = () => this.control.follow();
     this.live = new LiveState(this.engine, this.generation, this.studio);
     this.#draft = new Draft(settings, this.generation, this.live);

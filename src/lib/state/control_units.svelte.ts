@@ -8,11 +8,26 @@ import type { PreprocessContract } from '../rpc/preprocess';
 import type { WorkerFactory } from './engine.svelte';
 import type { GenerationState } from './generation.svelte';
 
+/** Where a unit's picture comes from; what is on the canvas is taken anew for every picture. */
+export type ControlSource =
+  | { readonly kind: 'sketch' }
+  | { readonly kind: 'layer'; readonly layerId: string }
+  | { readonly kind: 'picture'; readonly image: PixelImage };
+
+/** What units take from the rest of the page. */
+export interface ControlSurroundings {
+  /** The canvas as one picture; undefined where there is none. */
+  sketch(): PixelImage | undefined;
+  /** One layer alone, opaque; undefined when it is gone. */
+  layer(id: string): PixelImage | undefined;
+  /** Control networks that fit the model, best first. */
+  networks(): Promise<readonly { readonly id: string }[]>;
+}
+
 export interface ControlUnit {
   readonly id: number;
   readonly modelId: string;
-  /** `sketch` is taken anew for every picture. */
-  readonly source: { readonly kind: 'sketch' } | { readonly kind: 'picture'; readonly image: PixelImage } | undefined;
+  readonly source: ControlSource | undefined;
   /** `none`: the source is what the network reads. */
   readonly preprocessor: PreprocessorId | 'none';
   /** By name; those of other preprocessors are kept for when they are chosen again. */
@@ -41,15 +56,14 @@ export class ControlUnits {
   error: PlainError | undefined = $state.raw();
   busy = $state(0);
   readonly #generation: GenerationState;
-  readonly #sketch: () => PixelImage | undefined;
+  readonly #around: ControlSurroundings;
   readonly #createWorker: WorkerFactory;
   #remote: Remote<PreprocessContract> | undefined;
   #count = 0;
 
-  /** @param sketch  the canvas as one picture; undefined when there is none */
-  constructor(generation: GenerationState, sketch: () => PixelImage | undefined, createWorker: WorkerFactory) {
+  constructor(generation: GenerationState, around: ControlSurroundings, createWorker: WorkerFactory) {
     this.#generation = generation;
-    this.#sketch = sketch;
+    this.#around = around;
     this.#createWorker = createWorker;
   }
 
@@ -59,8 +73,23 @@ export class ControlUnits {
     return this.#remote;
   }
 
-  add(modelId: string): void {
-    this.units = [...this.units, { ...NEW_UNIT, id: ++this.#count, modelId }];
+  add(modelId: string): ControlUnit {
+    const unit = { ...NEW_UNIT, id: ++this.#count, modelId };
+    this.units = [...this.units, unit];
+    return unit;
+  }
+
+  /**
+   * A layer drawn for control steers the pictures from now on, as it is; a unit that already follows it stays.
+   * @returns false where no network fits the model
+   */
+  async addForLayer(layerId: string): Promise<boolean> {
+    const follows = ({ source }: ControlUnit) => source?.kind === 'layer' && source.layerId === layerId;
+    if (this.units.some(follows)) return true;
+    const [network] = await this.#around.networks();
+    if (!network) return false;
+    await this.change(this.add(network.id).id, { source: { kind: 'layer', layerId }, preprocessor: 'none' });
+    return true;
   }
 
   remove(id: number): void {
@@ -75,15 +104,32 @@ export class ControlUnits {
     if ('source' in change || 'preprocessor' in change || 'values' in change) await this.#process(id);
   }
 
-  /** Takes the sketch as it is now into the units that follow it. */
+  /** Takes the canvas as it is now into the units that follow it. */
   async follow(): Promise<void> {
-    for (const { id, source } of this.units) if (source?.kind === 'sketch') await this.#process(id);
+    for (const { id, source } of this.units) if (source && source.kind !== 'picture') await this.#process(id);
+  }
+
+  #read(source: ControlSource): PixelImage | undefined {
+    switch (source.kind) {
+      case 'picture':
+        return source.image;
+      case 'sketch':
+        return this.#around.sketch();
+      case 'layer':
+        return this.#around.layer(source.layerId);
+    }
   }
 
   async #process(id: number): Promise<void> {
     const unit = this.units.find((one) => one.id === id);
-    const image = unit?.source?.kind === 'picture' ? unit.source.image : unit?.source && this.#sketch();
-    if (!unit || !image) return;
+    if (!unit?.source) return;
+    const image = this.#read(unit.source);
+    if (!image) {
+      // The layer was deleted, or another sketch is open: nothing steers rather than what is no longer to be seen.
+      this.units = this.units.map((one) => (one.id === id ? { ...one, result: undefined } : one));
+      this.#publish();
+      return;
+    }
     this.busy++;
     this.error = undefined;
     try {

@@ -279,6 +279,19 @@ export class StudioState extends StudioDocuments {
     return this.#flat?.read();
   }
 
+  /** One layer alone on white paper, hidden or not, as control networks read it; undefined when there is none of that id. */
+  layerPicture(id: string): PixelImage | undefined {
+    if (!this.engine || !this.layers.some((layer) => layer.id === id)) return undefined;
+    const { width: widthPx, height: heightPx, data } = this.engine.exportLayer(id);
+    const rgba = new Uint8ClampedArray(data.length);
+    for (let i = 0; i < data.length; i += 4) {
+      const alpha = (data[i + 3] ?? 0) / 255;
+      for (let c = 0; c < 3; c++) rgba[i + c] = 255 + alpha * ((data[i + c] ?? 0) - 255);
+      rgba[i + 3] = 255;
+    }
+    return { widthPx, heightPx, rgba };
+  }
+
   /** Visible masks together, white where repainted; undefined when nothing is masked. */
   mask(): PixelImage | undefined {
     const { engine } = this;
