@@ -124,6 +124,7 @@ const flags = {
   tokenizer: { kind: 'list', value: 'FILE.json', about: 'tokenizer.json of a T5 or Qwen text encoder' },
   'distilled-cfg': { kind: 'number', min: 0, max: 100, about: 'guidance as an input of the model (FLUX.1 dev)' },
   'cfg-rescale': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of guidance rescale' },
+  'image-cfg': { kind: 'number', min: 0, max: 3, about: 'guidance towards the start picture (instruct-pix2pix) [1.5]' },
   'skip-early-cfg': {
     kind: 'number',
     default: 0,
@@ -318,7 +319,11 @@ async function requestOf(
     ...(options.control.length > 0 ? { control: await controlRequests(options) } : {}),
     modelOptions: modelOptionValues(options.option),
     cfgRescale: options['cfg-rescale'],
-    guidance: { skipEarly: options['skip-early-cfg'], minUncondSigma: options.ngms },
+    guidance: {
+      skipEarly: options['skip-early-cfg'],
+      minUncondSigma: options.ngms,
+      ...(options['image-cfg'] === undefined ? {} : { imageScale: options['image-cfg'] }),
+    },
     ensd: options.ensd,
     extraNoise: options['extra-noise'],
     tiling: options.tiling,

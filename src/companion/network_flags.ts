@@ -1,6 +1,7 @@
 /** Flags of files that steer a generation beside the model, and what they make of a request. */
 import { AppError } from '../lib/base/errors';
 import { CONTROL_MODES, RESIZE_MODES, type ControlRequest } from '../lib/rpc/engine';
+import { optionsFromLegacy, valueOf } from '../lib/options/legacy';
 import { MODEL_OPTIONS, type ModelOption, type ModelOptionValues } from '../lib/options/model_options';
 import type { Flags, Parsed } from './command_line';
 import { readWhole } from './node_files';
@@ -136,31 +137,17 @@ export function modelOptionValues(words: readonly string[]): ModelOptionValues {
   for (const word of words) {
     const [, name = '', text = ''] = /^([^=]*)=(.*)$/.exec(word) ?? [];
     const option = options.find(({ id, place }) => id === name && place === undefined);
-    const value = option && optionValue(option, text);
-    if (value === undefined) {
+    const value = option && valueOf(option, text);
+    const foreign = option ? {} : optionsFromLegacy([[name, text]]).options;
+    if (Object.keys(foreign).length > 0) Object.assign(values, foreign);
+    else if (value === undefined) {
       const known = options.filter(({ place }) => place === undefined).map(({ id }) => id);
       throw new AppError(
         'argument/invalid',
         `--option: must be NAME=VALUE with one of ${known.join(', ')}, got "${word}".`,
         { details: { option: word } },
       );
-    }
-    values[name] = value;
+    } else values[name] = value;
   }
   return values;
-}
-
-function optionValue(option: ModelOption, text: string): string | number | boolean | undefined {
-  switch (option.type) {
-    case 'number': {
-      const value = Number(text);
-      return text !== '' && value >= option.min && value <= option.max ? value : undefined;
-    }
-    case 'choice':
-      return option.choices.find((choice) => choice === text);
-    case 'boolean':
-      return text === 'true' ? true : text === 'false' ? false : undefined;
-    case 'files':
-      return undefined;
-  }
 }

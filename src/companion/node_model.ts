@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { Backend } from '../lib/backends/backend';
 import type { ByteSource } from '../lib/base/byte_source';
 import { AppError } from '../lib/base/errors';
-import { assembleModel } from '../lib/models/assemble';
+import { assembleModel, assertComplete } from '../lib/models/assemble';
 import { checkModel } from '../lib/models/check_model';
 import { openModelFiles } from '../lib/models/open_model_files';
 import { LoadedModel, type TokenizerSet } from '../lib/pipeline/loaded_model';
@@ -87,16 +87,7 @@ export async function loadNodeModel(
     const opened = await openModelFiles(sources);
     const files = opened.files.map((file) => file.detected);
     const detected = assembleModel(files, opened.hints);
-    const [missing] = detected.missing;
-    if (missing) {
-      throw new AppError(
-        'model/missing-part',
-        `${detected.label}: needs ${missing.label} as well; add its file with --model.`,
-        {
-          details: { missing: detected.missing.map((part) => part.label) },
-        },
-      );
-    }
+    assertComplete(detected);
     checkModel(detected);
     const indexes = files.map(({ index }) => index);
     const own = opened.others.filter(({ name }) => isVocabularyFile(name));

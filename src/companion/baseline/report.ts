@@ -1,6 +1,6 @@
 /** The comparison as one HTML file with its pictures inside. */
 import type { PixelImage } from '../../lib/rpc/engine';
-import { encodePng } from '../node_images';
+import { escaped, picture } from '../html_report';
 
 export interface ComparedJob {
   readonly name: string;
@@ -9,14 +9,6 @@ export interface ComparedJob {
   readonly ssim: number;
   readonly before: PixelImage;
   readonly after: PixelImage;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => ENTITIES[c] ?? c);
-
-function picture(image: PixelImage, alt: string): string {
-  const data = Buffer.from(encodePng(image)).toString('base64');
-  return `<img alt="${escaped(alt)}" src="data:image/png;base64,${data}" width="${image.widthPx}">`;
 }
 
 /** Differences times 8, so that small ones can be seen. */

@@ -3,6 +3,8 @@
  * commands; every other name is reported and does nothing.
  */
 import { EMPHASIS_MODES } from '../../lib/rpc/engine';
+import { optionsFromLegacy } from '../../lib/options/legacy';
+import type { ModelOptionValues } from '../../lib/options/model_options';
 import { readFields, type Fields, type Values } from './field';
 
 const flag = (value: boolean) => ({ kind: 'boolean', default: value }) as const;
@@ -48,6 +50,9 @@ export const OPTIONS = {
   return_grid: flag(true),
   live_previews_enable: flag(true),
   show_progress_every_n_steps: whole(10, -1, 150),
+  /** Switches of the model, see `lib/options`. */
+  no_half_vae: flag(false),
+  persistent_cond_cache: flag(true),
   /** Known names that have no effect here; clients of Forge set them with every Flux job. */
   forge_preset: text('all'),
   forge_unet_storage_dtype: text('Automatic'),
@@ -72,6 +77,14 @@ const WITHOUT_EFFECT: Readonly<Partial<Record<keyof typeof OPTIONS, readonly unk
 
 export const DEFAULT_OPTIONS: OptionValues = readFields(OPTIONS, {}).values;
 
+/** What the options say of the model's own switches; defaults say nothing. */
+export function modelOptionsOf(options: OptionValues): ModelOptionValues {
+  const changed = Object.entries(options).filter(
+    ([name, value]) => value !== DEFAULT_OPTIONS[name as keyof OptionValues],
+  );
+  return optionsFromLegacy(changed, 'forge option').options;
+}
+
 /**
  * Some options over others.
  * @returns the whole set, and what was not understood or does nothing
@@ -82,9 +95,14 @@ export function mergeOptions(
   given: Readonly<Record<string, unknown>> | null,
 ): { readonly values: OptionValues; readonly warnings: readonly string[] } {
   if (given === null) return { values: under, warnings: [] };
-  const { values, given: names, warnings } = readFields(OPTIONS, given);
+  // Names of old switches that do nothing any more: the table knows why.
+  const foreign = Object.entries(given).filter(([name]) => !Object.hasOwn(OPTIONS, name));
+  const legacy = optionsFromLegacy(foreign, 'forge option');
+  const own = Object.fromEntries(Object.entries(given).filter(([name]) => !legacy.known.has(name)));
+  const { values, given: names, warnings } = readFields(OPTIONS, own);
   const merged: Record<string, unknown> = { ...under };
   const told = warnings.map((warning) => `Options: ${warning}`);
+  for (const { name, note } of legacy.notes) told.push(`Options: ${name} has no effect here: ${note}.`);
   for (const name of names) {
     if (!Object.hasOwn(OPTIONS, name) || given[name] === null) continue;
     const key = name as keyof typeof OPTIONS;

@@ -19,7 +19,7 @@ import type { OptionSchema } from '../../lib/sampling/options';
 import { getSampler } from '../../lib/sampling/registry';
 import type { IMG2IMG_FIELDS, TXT2IMG_FIELDS } from './fields';
 import type { Read, Values } from './field';
-import type { OptionValues } from './options';
+import { modelOptionsOf, type OptionValues } from './options';
 import type { ScriptParts } from './scripts';
 
 export type Txt2img = Values<typeof TXT2IMG_FIELDS>;
@@ -110,7 +110,9 @@ export function toRequest(prepared: Prepared, model: ModelSummary, iteration: nu
         skipEarly: options.skip_early_cond,
         minUncondSigma: values.s_min_uncond ?? options.s_min_uncond,
         minUncondAll: options.s_min_uncond_all,
+        ...imageScale(values, model),
       },
+      ...switches(values, options, model),
       sigmas: {
         min: options.sigma_min,
         max: options.sigma_max,
@@ -135,6 +137,25 @@ export function toRequest(prepared: Prepared, model: ModelSummary, iteration: nu
         : hiresPart(values, prepared.given, old, warnings)),
     },
   };
+}
+
+function imageScale(values: Common, { controls }: ModelSummary): { imageScale?: number } {
+  const given = isImg2img(values) ? values.image_cfg_scale : null;
+  return given === null || !controls.imageGuidance ? {} : { imageScale: Math.min(3, Math.max(0, given)) };
+}
+
+/** The model's own switches, where the request or the settings name them. */
+function switches(
+  values: Common,
+  options: OptionValues,
+  { defaults }: ModelSummary,
+): Pick<GenerateRequest, 'modelOptions'> {
+  const second =
+    !isImg2img(values) && values.enable_hr && defaults.distilledGuidance !== undefined
+      ? { hiresDistilledGuidance: Math.min(30, values.hr_distilled_cfg) }
+      : {};
+  const modelOptions = { ...modelOptionsOf(options), ...second };
+  return Object.keys(modelOptions).length > 0 ? { modelOptions } : {};
 }
 
 /** Floored to what the model can draw, as the web UIs floor the latent's size; said, since the request says otherwise. */
@@ -274,8 +295,8 @@ function tellWithoutEffect(
   );
   if (!isImg2img(values)) return;
   say(
-    values.image_cfg_scale !== null && values.image_cfg_scale !== 1.5 && model.controls.imageCondition,
-    'image_cfg_scale: has no effect here.',
+    values.image_cfg_scale !== null && values.image_cfg_scale !== 1.5 && !model.controls.imageGuidance,
+    'image_cfg_scale: this model takes no picture beside the latent.',
   );
   say(
     values.mask_blur === null && values.mask_blur_x !== values.mask_blur_y,

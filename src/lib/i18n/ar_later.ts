@@ -107,6 +107,8 @@ export const arLater: LaterMessages = {
   'params.cfgRescale.hint': 'ضد الألوان الباهتة أو المحترقة عند التوجيه العالي.',
   'params.skipEarly': 'التخطي في البداية',
   'params.skipEarly.hint': 'نسبة الخطوات بلا توجيه؛ أسرع وأكثر حرية.',
+  'params.imageScale': 'توجيه الصورة',
+  'params.imageScale.hint': 'مدى اتباع الصورة الأولى، بمعزل عن الكلمات.',
   'params.ngms': 'دون الوصف السلبي تحت',
   'params.ngms.hint': 'NGMS: مستوى ضجيج؛ كل خطوة ثانية تُحسب مرة بدل مرتين.',
   'params.ngmsAll': 'في كل خطوة',

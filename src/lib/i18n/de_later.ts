@@ -100,6 +100,8 @@ export const deLater: LaterMessages = {
   'params.cfgRescale.hint': 'Gegen ausgewaschene oder verbrannte Farben bei starker Führung.',
   'params.skipEarly': 'Am Anfang auslassen',
   'params.skipEarly.hint': 'Anteil der Schritte ohne Führung; schneller, freier.',
+  'params.imageScale': 'Bildtreue',
+  'params.imageScale.hint': 'Wie eng dem Startbild gefolgt wird, unabhängig von den Worten.',
   'params.ngms': 'Negativer Prompt aus unter',
   'params.ngms.hint': 'NGMS: ein Rauschpegel; jeder zweite Schritt rechnet dann einmal statt zweimal.',
   'params.ngmsAll': 'In jedem Schritt',

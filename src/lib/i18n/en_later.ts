@@ -100,6 +100,8 @@ export const enLater = {
   'params.cfgRescale.hint': 'Against washed-out or burnt colours at high guidance.',
   'params.skipEarly': 'Skip at the start',
   'params.skipEarly.hint': 'Share of the steps without guidance; faster, freer.',
+  'params.imageScale': 'Picture guidance',
+  'params.imageScale.hint': 'How closely the start picture is followed, apart from the words.',
   'params.ngms': 'Negative prompt off below',
   'params.ngms.hint': 'NGMS: a noise level; every second step then runs once instead of twice.',
   'params.ngmsAll': 'At every step',

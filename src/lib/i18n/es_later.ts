@@ -100,6 +100,8 @@ export const esLater: LaterMessages = {
   'params.cfgRescale.hint': 'Contra colores lavados o quemados con guía alta.',
   'params.skipEarly': 'Omitir al principio',
   'params.skipEarly.hint': 'Parte de los pasos sin guía; más rápido y libre.',
+  'params.imageScale': 'Guía de la imagen',
+  'params.imageScale.hint': 'Cuánto se sigue la imagen inicial, aparte de las palabras.',
   'params.ngms': 'Sin prompt negativo por debajo de',
   'params.ngms.hint': 'NGMS: un nivel de ruido; uno de cada dos pasos se calcula una vez en lugar de dos.',
   'params.ngmsAll': 'En cada paso',

@@ -101,6 +101,8 @@ export const frLater: LaterMessages = {
   'params.cfgRescale.hint': 'Contre les couleurs délavées ou brûlées à fort guidage.',
   'params.skipEarly': 'Omettre au début',
   'params.skipEarly.hint': 'Part des pas sans guidage ; plus rapide, plus libre.',
+  'params.imageScale': 'Guidage par l’image',
+  'params.imageScale.hint': 'À quel point l’image de départ est suivie, indépendamment des mots.',
   'params.ngms': 'Sans prompt négatif sous',
   'params.ngms.hint': 'NGMS : un niveau de bruit ; un pas sur deux ne calcule qu’une fois.',
   'params.ngmsAll': 'À chaque pas',

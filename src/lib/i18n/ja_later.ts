@@ -100,6 +100,8 @@ export const jaLater: LaterMessages = {
   'params.cfgRescale.hint': '強いガイダンスでの白飛びや焼けを抑えます。',
   'params.skipEarly': '最初に省く割合',
   'params.skipEarly.hint': 'ガイダンスなしのステップの割合。速く自由になります。',
+  'params.imageScale': '画像のガイダンス',
+  'params.imageScale.hint': '言葉とは別に、元の画像にどれだけ従うか。',
   'params.ngms': 'ネガティブを省くノイズ量',
   'params.ngms.hint': 'NGMS: このノイズ量より下では1ステップおきに1回だけ計算します。',
   'params.ngmsAll': 'すべてのステップで',

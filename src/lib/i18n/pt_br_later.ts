@@ -100,6 +100,8 @@ export const ptBRLater: LaterMessages = {
   'params.cfgRescale.hint': 'Contra cores lavadas ou queimadas com orientação alta.',
   'params.skipEarly': 'Omitir no início',
   'params.skipEarly.hint': 'Parte dos passos sem orientação; mais rápido e livre.',
+  'params.imageScale': 'Orientação pela imagem',
+  'params.imageScale.hint': 'Quanto a imagem inicial é seguida, além das palavras.',
   'params.ngms': 'Sem prompt negativo abaixo de',
   'params.ngms.hint': 'NGMS: um nível de ruído; um de cada dois passos calcula uma vez só.',
   'params.ngmsAll': 'Em cada passo',

@@ -105,6 +105,8 @@ export const ruLater: LaterMessages = {
   'params.cfgRescale.hint': 'Против блёклых или пережжённых цветов при сильном наведении.',
   'params.skipEarly': 'Пропуск в начале',
   'params.skipEarly.hint': 'Доля шагов без наведения; быстрее и свободнее.',
+  'params.imageScale': 'Наведение по картинке',
+  'params.imageScale.hint': 'Насколько точно следовать исходной картинке помимо слов.',
   'params.ngms': 'Без негативного запроса ниже',
   'params.ngms.hint': 'NGMS: уровень шума; каждый второй шаг считается один раз вместо двух.',
   'params.ngmsAll': 'На каждом шаге',

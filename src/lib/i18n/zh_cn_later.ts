@@ -100,6 +100,8 @@ export const zhCNLater: LaterMessages = {
   'params.cfgRescale.hint': '抑制高引导下的发灰或过曝。',
   'params.skipEarly': '起始跳过比例',
   'params.skipEarly.hint': '无引导步数的比例；更快更自由。',
+  'params.imageScale': '图像引导',
+  'params.imageScale.hint': '除文字外，对起始图片的遵循程度。',
   'params.ngms': '低于此噪声不用反向提示词',
   'params.ngms.hint': 'NGMS：噪声水平；之后每隔一步只计算一次。',
   'params.ngmsAll': '每一步都应用',

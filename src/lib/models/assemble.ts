@@ -31,11 +31,29 @@ function joinTiny(parts: readonly ModelPart[]): ModelPart | undefined {
   };
 }
 
+function latentChannels({ config }: ModelPart): number {
+  const { batchNorm, latentChannels: channels } = config as Pick<KlVaeConfig, 'batchNorm' | 'latentChannels'>;
+  return (batchNorm ? 4 : 1) * channels;
+}
+
 /** Whether an autoencoder makes latents of this format. */
 export function fitsLatents(part: ModelPart, latent: LatentFormat): boolean {
   if (part.architecture === 'tiny-vae') return tinyPacking(part.config as TinyVaeConfig, latent) !== undefined;
-  const { batchNorm, latentChannels } = part.config as KlVaeConfig;
-  return (batchNorm ? 4 : 1) * latentChannels === latent.channels;
+  return latentChannels(part) === latent.channels;
+}
+
+/**
+ * @throws AppError 'model/missing-part' when the files leave something out, with each part's label, and what was given in
+ * its place
+ */
+export function assertComplete({ label, missing }: DetectedModel): void {
+  if (missing.length === 0) return;
+  const names = missing.map((part) => (part.unfit === undefined ? part.label : `${part.label} (${part.unfit})`));
+  throw new AppError(
+    'model/missing-part',
+    `${label}: needs ${names.join(' and ')} as well; add ${missing.length > 1 ? 'their files' : 'its file'} to the model.`,
+    { details: { missing: missing.map((part) => part.label) } },
+  );
 }
 
 /**
@@ -133,7 +151,12 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
   const missing: MissingPart[] = family.encoders
     .filter((slot) => !slot.optional && !textEncoders.has(slot.id))
     .map((slot) => ({ role: 'text-encoder', encoder: slot.id, label: slot.label }));
-  if (!vae) missing.push({ role: 'vae', label: 'autoencoder' });
+  if (!vae) {
+    const [unfit] = parts.map(
+      (part) => `${part.file}: ${latentChannels(part)} latent channels, ${family.latent.channels} are needed`,
+    );
+    missing.push({ role: 'vae', label: 'autoencoder', ...(unfit === undefined ? {} : { unfit }) });
+  }
   const unet = denoiser.architecture === 'unet' ? (denoiser.config as UNetConfig) : undefined;
   const inputs: readonly ExtraInput[] = unet ? unetInputs(unet) : (family.inputs?.(denoiser) ?? []);
   const { widthPx, heightPx, title } = base.declared;
@@ -157,7 +180,7 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
       ...(widthPx && heightPx ? { widthPx, heightPx } : {}),
     },
     inputs,
-    concatChannels: unet && unet.inChannels > unet.outChannels ? unet.inChannels - unet.outChannels : 0,
+    concatChannels: unet ? Math.max(0, unet.inChannels - unet.outChannels) : (adjusted?.concatChannels ?? 0),
     residuals: unet ? unetSkips(unet) : 0,
     missing,
     hints,

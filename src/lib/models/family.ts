@@ -212,6 +212,8 @@ export interface ModelFamily {
   adjust?(denoiser: ModelPart): {
     readonly defaults?: Partial<GenerationDefaults>;
     readonly prediction?: Prediction;
+    /** Channels of `inpaint` or `concat`. */
+    readonly concatChannels?: number;
   };
   /** The `timeIds` row of one picture, where `inputs` lists it. */
   sizeIds?(size: SizeConditions): readonly number[];
@@ -232,7 +234,10 @@ export type ExtraInput =
   | 'guidance'
   /** f32 [N, T]: 1 = the token takes part */
   | 'contextMask'
-  /** image [N, 5, h, w]: mask (1 = repaint), then the masked picture's latent */
+  /**
+   * image: U-Nets [N, 5, h, w]: mask (1 = repaint), then the masked picture's latent; FLUX.1 Fill [N, 80, h, w]: that
+   * latent, then the mask's 8 x 8 pixels of every cell
+   */
   | 'inpaint'
   /** image [N, channels, h, w]: instruct-pix2pix picture latent, depth map and the like */
   | 'concat';
@@ -270,4 +275,6 @@ export interface MissingPart {
   readonly role: 'text-encoder' | 'vae';
   readonly encoder?: TextEncoderId;
   readonly label: string;
+  /** Why a part of this role that was given is not it. */
+  readonly unfit?: string;
 }

@@ -61,6 +61,14 @@ function wantedShapes(build: () => BuiltGraph): ReadonlyMap<string, Shape> {
 }
 
 /**
+ * Names and shapes of every weight that a network takes, by its graph.
+ * @param build  with any weights, as the builders of `models` take them
+ */
+export function weightShapes(build: (weights: WeightMap) => BuiltGraph): ReadonlyMap<string, Shape> {
+  return wantedShapes(() => build(new EmptyWeights()));
+}
+
+/**
  * A published model at its true size.
  * @param type stored type of its matrices, see `usualType`
  */

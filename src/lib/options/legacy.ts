@@ -5,6 +5,7 @@ import {
   type LegacySource,
   type ModelOption,
   type ModelOptionId,
+  type ModelOptionValues,
 } from './model_options';
 
 /** Switches that have no counterpart here: read without complaint, with the reason to show. */
@@ -25,6 +26,51 @@ export interface LegacySetting {
   /** Undefined: the old switch has no effect; `note` says why. */
   readonly value?: string | number | boolean;
   readonly note?: string;
+}
+
+/** Our options among switches of another program, and what is to be said of the others; names that are none of ours are left. */
+export function optionsFromLegacy(
+  given: Iterable<readonly [name: string, value: unknown]>,
+  source?: LegacySource,
+): {
+  readonly options: ModelOptionValues;
+  readonly notes: readonly { readonly name: string; readonly note: string }[];
+  readonly known: ReadonlySet<string>;
+} {
+  const options: Record<string, string | number | boolean> = {};
+  const notes: { name: string; note: string }[] = [];
+  const known = new Set<string>();
+  const all: readonly (ModelOption & { readonly id: ModelOptionId })[] = MODEL_OPTIONS;
+  for (const [name, value] of given) {
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') continue;
+    const found = fromLegacy(name, value, source);
+    const option = all.find(({ id }) => id === found?.option);
+    // Fields of the request and files are read by their own rules.
+    if (!found || option?.place !== undefined) continue;
+    known.add(name);
+    const fits = option && found.value !== undefined ? valueOf(option, found.value) : undefined;
+    if (option && fits !== undefined) options[option.id] = fits;
+    else if (found.note !== undefined) notes.push({ name, note: found.note });
+  }
+  return { options, notes, known };
+}
+
+/** The value in the option's own type and range; undefined when it is none. */
+export function valueOf(option: ModelOption, value: string | number | boolean): string | number | boolean | undefined {
+  switch (option.type) {
+    case 'number': {
+      const number = value === '' || typeof value === 'boolean' ? NaN : Number(value);
+      return number >= option.min && number <= option.max ? number : undefined;
+    }
+    case 'choice':
+      return option.choices.find((choice) => choice === String(value).toLowerCase());
+    case 'boolean': {
+      const text = String(value).toLowerCase();
+      return text === 'true' ? true : text === 'false' ? false : undefined;
+    }
+    case 'files':
+      return undefined;
+  }
 }
 
 /**

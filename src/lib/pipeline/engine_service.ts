@@ -5,7 +5,7 @@
 import type { Backend } from '../backends/backend';
 import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
-import { assembleModel } from '../models/assemble';
+import { assembleModel, assertComplete } from '../models/assemble';
 import { checkModel } from '../models/check_model';
 import { openModelFiles } from '../models/open_model_files';
 import type {
@@ -171,14 +171,7 @@ export class EngineService implements EngineContract {
       found.map((file) => file.detected),
       hints,
     );
-    const missing = detected.missing.map((part) => part.label);
-    if (missing.length > 0) {
-      throw new AppError(
-        'model/missing-part',
-        `${detected.label}: needs ${missing.join(' and ')} as well; add ${missing.length > 1 ? 'their files' : 'its file'} to the model.`,
-        { details: { missing } },
-      );
-    }
+    assertComplete(detected);
     checkModel(detected);
     const loaded = new LoadedModel({
       detected,

@@ -10,7 +10,7 @@ import { guidanceRows } from '../graph/passes/guidance_rows';
 import type { Conditioning, DenoiserSpec, HostArray } from '../models/family';
 import { MAX_TERMS } from '../sampling/context';
 import { rescaleCfg } from '../sampling/guidance/array_guidance';
-import { cfgAnd } from '../sampling/guidance/combine';
+import { cfgAnd, cfgEditAnd } from '../sampling/guidance/combine';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { Term } from '../sampling/sampler';
 import type { ControlSet, RowKind } from './control/control_set';
@@ -41,6 +41,8 @@ export interface GuidanceOptions {
   /** Share of guidance rescale, 0..1. */
   readonly rescale?: number;
   readonly needsUncond: boolean;
+  /** Guidance towards the picture that the network takes beside the latent (instruct-pix2pix); absent or 1: none of its own. */
+  readonly imageScale?: number | undefined;
   /** Share of the run that is done, 0..1, for control units. */
   readonly share?: number;
   /** After the network, before guidance; the function gives the prompt's own estimate, which the caller disposes. */
@@ -85,9 +87,9 @@ export class GuidedDenoiser {
     x: DeviceTensor,
     sigma: number,
     conditions: StepConditions,
-    { cfgScale, rescale = 0, needsUncond, share = 0, onPredicted, signal }: GuidanceOptions,
+    { cfgScale, rescale = 0, needsUncond, imageScale = 1, share = 0, onPredicted, signal }: GuidanceOptions,
   ): Promise<{ denoised: DeviceTensor; uncond?: DeviceTensor }> {
-    const { model, sampling, batch } = this.#options;
+    const { model, sampling, batch, extra } = this.#options;
     const { backend } = model;
     const weightSum = conditions.conds.reduce((sum, cond) => sum + cond.weight, 0);
     const withUncond = cfgScale !== 1 || needsUncond || Math.abs(weightSum - 1) > 1e-6;
@@ -96,7 +98,11 @@ export class GuidedDenoiser {
     const timestep = backend.upload({ shape: [batch], data: new Float32Array(batch).fill(t) });
     const predictions: DeviceTensor[] = [];
     try {
-      const all = [...conditions.conds.map((cond) => cond.conditioning), ...(withUncond ? [conditions.uncond] : [])];
+      const prompts = conditions.conds.map((cond) => cond.conditioning);
+      const edits = withUncond && imageScale !== 1 && extra['concat'] !== undefined;
+      const all = edits
+        ? withPicture([...prompts, conditions.uncond], conditions.uncond, extra['concat'])
+        : [...prompts, ...(withUncond ? [conditions.uncond] : [])];
       const call = { share, prompts: conditions.conds.length, signal };
       predictions.push(...(await this.#predict(conditions, all, { x: scaled, timestep }, call)));
       const coefficient = sampling.denoisedCoefficients(sigma);
@@ -115,7 +121,15 @@ export class GuidedDenoiser {
       if (!unconditional) {
         return { denoised: toDenoised(...conds.map(({ cond, weight }): Term<DeviceTensor> => [weight, cond])) };
       }
-      const guided = cfgAnd(toDenoised, conds, unconditional, cfgScale);
+      const pictureOnly = edits ? predictions.at(-2) : undefined;
+      const guided = pictureOnly
+        ? cfgEditAnd(
+            toDenoised,
+            conds,
+            { imageCond: pictureOnly, uncond: unconditional },
+            { scale: cfgScale, imageScale },
+          )
+        : cfgAnd(toDenoised, conds, unconditional, cfgScale);
       const denoised =
         rescale > 0 && cfgScale !== 1
           ? await this.#rescaled(guided, { x, sigma, rescale, cfgScale }, () => ({
@@ -279,6 +293,17 @@ export class GuidedDenoiser {
     for (const held of this.#uploads.values()) for (const tensor of held.values()) tensor.dispose();
     this.#uploads = new Map();
   }
+}
+
+/** Every condition with the picture, then the last one without it. */
+function withPicture(
+  all: readonly Conditioning[],
+  uncond: Conditioning,
+  picture: HostArray | undefined,
+): Conditioning[] {
+  if (!picture) return [...all];
+  const none = { shape: picture.shape, data: new Float32Array(picture.data.length) };
+  return [...all.map((one) => ({ ...one, concat: picture })), { ...uncond, concat: none }];
 }
 
 function sameShapes(all: readonly Conditioning[]): boolean {

@@ -119,8 +119,10 @@ export function fillLatent({ init, latentMask }: EncodedMask, fill: InpaintFill,
 }
 
 /**
- * The extra channels of a model trained to inpaint: its mask (1 = repaint), then the latent of the picture with grey in
- * place of what is repainted. Without a mask everything is repainted.
+ * The extra channels of a model trained to inpaint: its mask (1 = repaint) and the latent of the picture with grey in
+ * place of what is repainted. Without a mask everything is repainted. U-Nets take one mask channel, then the latent;
+ * FLUX.1 Fill takes the latent, then every pixel of the mask as a channel of its cell (row by row).
+ * Source of the latter: diffusers `pipelines/flux/pipeline_flux_fill.py`, `prepare_mask_latents`.
  * @param weight  share of the grey, 0..1 ("conditional mask weight")
  */
 export async function inpaintInput(
@@ -138,15 +140,22 @@ export async function inpaintInput(
   const latent = await encodePixels(model, { shape: pixels.shape, data }, options);
   const [, channels = 0, height = 0, width = 0] = latent.shape;
   const stride = widthPx / width;
-  const out = new Float32Array((1 + channels) * height * width);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const at = Math.floor((y + 0.5) * stride) * widthPx + Math.floor((x + 0.5) * stride);
-      out[y * width + x] = repaint(at);
-    }
-  }
-  out.set(latent.data, height * width);
-  return { shape: [1, 1 + channels, height, width], data: out };
+  const cells = height * width;
+  const masked = model.detected.concatChannels - channels;
+  const side = Math.round(Math.sqrt(masked));
+  // Middle of each part of a cell: one for a U-Net's mask, every pixel for Fill's.
+  const inside = (at: number) => Math.floor(((at + 0.5) * stride) / side);
+  const mask = Float32Array.from({ length: masked * cells }, (_, i) => {
+    const [part, cell] = [Math.floor(i / cells), i % cells];
+    const x = (cell % width) * stride + inside(part % side);
+    const y = Math.floor(cell / width) * stride + inside(Math.floor(part / side));
+    return repaint(y * widthPx + x);
+  });
+  const [first, second] = masked === 1 ? [mask, latent.data] : [latent.data, mask];
+  const joined = new Float32Array((masked + channels) * cells);
+  joined.set(first);
+  joined.set(second, first.length);
+  return { shape: [1, masked + channels, height, width], data: joined };
 }
 
 /** The painted picture inside the original; bytes outside the mask are the original's. */

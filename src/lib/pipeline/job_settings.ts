@@ -119,6 +119,7 @@ function checkRules(request: GenerateRequest): void {
   if (guidance?.skipEarly !== undefined) range('skip early CFG', guidance.skipEarly, 0, 1);
   if (guidance?.minUncondSigma !== undefined)
     range('minimum sigma of the negative prompt', guidance.minUncondSigma, 0, 1e6);
+  if (guidance?.imageScale !== undefined) range('image CFG scale', guidance.imageScale, 0, 3);
   if (request.ensd !== undefined && !Number.isSafeInteger(request.ensd)) {
     throw invalid('eta noise seed delta', 'a whole number', request.ensd);
   }

@@ -66,6 +66,7 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number, 
     ...(request.emphasis && request.emphasis !== 'Original' ? { emphasis: request.emphasis } : {}),
     ...defined({
       distilledCfgScale: request.distilledGuidance,
+      imageCfgScale: request.guidance?.imageScale,
       denoisingStrength: strength,
       eta: option('eta'),
       sigmaChurn: option('sChurn'),

@@ -69,6 +69,7 @@ function controlsOf({ family, inputs, defaults, denoiser }: DetectedModel): Mode
     control: unet,
     inpaintModel: inputs.includes('inpaint'),
     imageCondition: inputs.includes('concat'),
+    imageGuidance: inputs.includes('concat') && unet,
     tiling: unet,
     options,
   };

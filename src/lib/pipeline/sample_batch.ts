@@ -143,6 +143,7 @@ class BatchRun {
         cfgScale: told.cfgScale,
         rescale: cfgRescale ?? 0,
         needsUncond: sampler.needsUncond === true,
+        imageScale: editScale(this.#setup.model, guidance),
         share: step / Math.max(1, steps),
         signal,
         onPredicted: hooks.has('denoised')
@@ -206,6 +207,15 @@ class BatchRun {
     const { shape, data } = await this.#options.model.backend.download(tensor);
     return { shape, data: Float32Array.from(data) };
   }
+}
+
+/** The web UIs' default of instruct-pix2pix. */
+const IMAGE_SCALE = 1.5;
+
+/** Undefined for models that take no picture beside the latent, or take it without guidance (FLUX.1 Canny, Depth). */
+function editScale({ detected }: LoadedModel, guidance: GuidanceRequest | undefined): number | undefined {
+  const edits = detected.inputs.includes('concat') && detected.denoiser.architecture === 'unet';
+  return edits ? (guidance?.imageScale ?? IMAGE_SCALE) : undefined;
 }
 
 /** Remaining time from the steps so far; the first step counts little because it compiles and warms up. */

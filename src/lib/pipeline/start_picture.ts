@@ -34,7 +34,9 @@ export async function prepareStart(model: LoadedModel, options: Options): Promis
   const { init, widthPx, heightPx } = request;
   if (!init) return undefined;
   const encoding = { tiling: request.tiling === true, signal };
-  const plain = { strength: init.strength, exact: init.exactSteps === true };
+  // A control picture (edges, depth) is read beside the latent; drawing over it would keep its lines.
+  const strength = takesControlPicture(model) ? 1 : init.strength;
+  const plain = { strength, exact: init.exactSteps === true };
   if (init.inpaint) {
     const found = prepareMask(init, init.inpaint, { widthPx, heightPx });
     if (found) {
@@ -90,9 +92,15 @@ export async function extraInputs(
   return extra;
 }
 
+/** FLUX.1 Canny and Depth. */
+function takesControlPicture({ detected }: LoadedModel): boolean {
+  return detected.inputs.includes('concat') && detected.denoiser.architecture !== 'unet';
+}
+
 /**
- * Latent of the start picture without its scale, as instruct-pix2pix reads it.
- * Source: Brooks et al. 2023; diffusers `pipelines/stable_diffusion/pipeline_stable_diffusion_instruct_pix2pix.py`.
+ * Latent of the start picture: without its scale, as instruct-pix2pix reads it, or as it is for FLUX.1 Canny and Depth.
+ * Source: Brooks et al. 2023; diffusers `pipelines/stable_diffusion/pipeline_stable_diffusion_instruct_pix2pix.py`,
+ * `pipelines/flux/pipeline_flux_control.py`.
  * @throws AppError 'argument/invalid' without a start picture, 'model/unsupported' for networks that take something else
  */
 async function pictureInput(
@@ -105,17 +113,18 @@ async function pictureInput(
   if (concatChannels !== latent.channels) {
     throw new AppError(
       'model/unsupported',
-      `${label}: its network takes ${concatChannels} channels beside the latent, only a picture's ${latent.channels} are given here; choose another model.`,
+      `${label}: its network takes ${concatChannels} channels beside the latent, only a picture's ${latent.channels} can be given here; choose another model.`,
       { details: { channels: concatChannels } },
     );
   }
   if (!init) {
-    throw new AppError('argument/invalid', `${label}: changes a picture by the prompt; give it a start picture.`, {
+    throw new AppError('argument/invalid', `${label}: draws after a picture and the prompt; give it a start picture.`, {
       details: { field: 'init' },
     });
   }
   const mode = init.resizeMode === 'latent' ? 'just' : init.resizeMode;
   const fitted = fitImage(init.image, widthPx, heightPx, mode);
   const { shape, data } = await encodeImage(model, fitted, { tiling: tiling === true, signal });
+  if (takesControlPicture(model)) return { shape, data: Float32Array.from(data) };
   return { shape, data: Float32Array.from(data, (value) => value / latent.scale + latent.shift) };
 }

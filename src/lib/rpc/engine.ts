@@ -177,6 +177,8 @@ export interface GuidanceRequest {
   readonly minUncondSigma?: number;
   /** `minUncondSigma` acts on every call, not only on odd ones. */
   readonly minUncondAll?: boolean;
+  /** Models that change a picture by words (instruct-pix2pix): guidance towards the start picture, 0..3; default 1.5. */
+  readonly imageScale?: number;
 }
 
 /** Whose word counts more: `prompt` weakens the unit layer by layer, `control` acts on the prompt's half only. */
@@ -452,6 +454,8 @@ export interface ModelControls {
   readonly inpaintModel: boolean;
   /** The network takes a start picture as input: instruct-pix2pix and the like. */
   readonly imageCondition: boolean;
+  /** Guidance has a second scale for that picture, `GuidanceRequest.imageScale`. */
+  readonly imageGuidance: boolean;
   readonly tiling: boolean;
   /** Switches of the model, with their ranges and this model's defaults. */
   readonly options: readonly (ModelOption & { readonly id: ModelOptionId })[];

@@ -2,6 +2,7 @@
 import type { GenerationParameters } from '../infotext/parameters';
 import { pairsOfParameters } from '../infotext/parameter_fields';
 import { readSampler } from '../infotext/samplers';
+import { optionsFromLegacy } from '../options/legacy';
 import { MODEL_OPTIONS } from '../options/model_options';
 import {
   SOFT_INPAINT_DEFAULTS,
@@ -102,16 +103,22 @@ export function settingsFromParameters(parameters: GenerationParameters, known: 
     ...inpaintOf(parameters),
   };
   const { settings, init, left } = readTable(base as Parameters, parameters, hires !== undefined);
+  const legacy = optionsFromLegacy(left, 'infotext');
   const masked = parameters.maskBlur !== undefined || parameters.maskMode !== undefined;
   const began = !hires && parameters.denoisingStrength !== undefined;
+  const modelOptions = { ...settings.modelOptions, ...legacy.options };
   return {
-    settings,
+    settings: Object.keys(legacy.options).length > 0 ? { ...settings, modelOptions } : settings,
     ...(began ? { init: { ...init, strength: parameters.denoisingStrength } } : {}),
     masked,
     ...(model ? { model } : {}),
     missing: missingFiles(parameters, known, { model, refiner, vae }),
-    unmapped: left,
-    notices: [...read.notices, ...read.problems.map((problem) => problem.message)],
+    unmapped: left.filter(([key]) => !legacy.known.has(key)),
+    notices: [
+      ...read.notices,
+      ...read.problems.map((problem) => problem.message),
+      ...legacy.notes.map(({ name, note }) => `${name}: ${note}`),
+    ],
   };
 }
 

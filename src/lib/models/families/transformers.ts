@@ -1,6 +1,6 @@
 /** Flow-matching families: FLUX.1, Chroma, FLUX.2, SD3, Z-Image. */
 import type { ModelFamily, TextEncoderSlot } from '../family';
-import { buildFlux1, flux1Inputs } from '../flux1/build';
+import { buildFlux1, flux1Inputs, flux1PictureChannels } from '../flux1/build';
 import type { Flux1Config } from '../flux1/config';
 import type { Flux2Config } from '../flux2/flux2';
 import { buildFlux2 } from '../flux2/network';
@@ -62,10 +62,17 @@ export const flux1: ModelFamily = {
   licence: 'FLUX.1 [dev] non-commercial, or Apache-2.0 for schnell',
   zeroNegative: false,
   inputs: (denoiser) => flux1Inputs(denoiser.config as Flux1Config),
-  adjust: (denoiser) =>
-    (denoiser.config as Flux1Config).guidance
-      ? {}
-      : { defaults: { steps: 4 }, prediction: { kind: 'flow', shift: { kind: 'none' } } },
+  adjust(denoiser) {
+    const config = denoiser.config as Flux1Config;
+    const concatChannels = flux1PictureChannels(config);
+    if (!config.guidance) {
+      return { defaults: { steps: 4 }, prediction: { kind: 'flow', shift: { kind: 'none' } }, concatChannels };
+    }
+    if (concatChannels === 0) return {};
+    // Model cards: Fill 30, Canny 30, Depth 10; shapes do not tell the last two apart.
+    const distilledGuidance = concatChannels > FLUX_LATENT.channels ? 30 : 10;
+    return { defaults: { distilledGuidance }, concatChannels };
+  },
   conditioning: (outputs) => ({
     context: needOutput(outputs, 't5', 'hidden', 'flux1'),
     pooled: needOutput(outputs, 'clip-l', 'pooled', 'flux1'),

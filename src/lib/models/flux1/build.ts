@@ -21,20 +21,34 @@ export function findFlux1(view: TensorView, file: string, hints?: ConfigHints): 
   return { role: 'denoiser', architecture, layout, prefix: view.prefix, config, weights, file };
 }
 
+/**
+ * Channels that are joined to the latent's: 16 of a control picture's latent (Canny, Depth), or of Fill 16 of the masked
+ * picture's latent and 64 of its mask.
+ */
+export function flux1PictureChannels({ inWidth, outWidth }: Flux1Config): number {
+  return Math.max(0, inWidth - outWidth) / 4;
+}
+
+function pictureInput(config: Flux1Config): ExtraInput[] {
+  const channels = flux1PictureChannels(config);
+  if (channels === 0) return [];
+  return [channels > config.outWidth / 4 ? 'inpaint' : 'concat'];
+}
+
 /** Inputs beyond x, timestep and context. */
 export function flux1Inputs(config: Flux1Config): ExtraInput[] {
   return [
     ...(config.pooledWidth > 0 ? (['pooled'] as const) : []),
     ...(config.guidance ? (['guidance'] as const) : []),
     ...(config.approximator ? (['contextMask'] as const) : []),
-    ...(config.inWidth > config.outWidth ? (['concat'] as const) : []),
+    ...pictureInput(config),
   ];
 }
 
 /**
  * The denoiser's graph. `x` image [N, 16, h, w], `timestep` sigma in 0..1, `context` T5 states; `pooled`, `guidance`,
- * `contextMask` [N, T], `concat` image (control latent, or masked latent and 64 mask channels) where `flux1Inputs`
- * lists them. Output `prediction`: velocity, shaped like x.
+ * `contextMask` [N, T], `concat` image (control latent) or `inpaint` image (masked latent, then 64 mask channels) where
+ * `flux1Inputs` lists them. Output `prediction`: velocity, shaped like x.
  */
 export function buildFlux1(part: ModelPart<Flux1Config>, spec: DenoiserSpec): BuiltGraph {
   const { config, weights } = part;
@@ -46,7 +60,7 @@ export function buildFlux1(part: ModelPart<Flux1Config>, spec: DenoiserSpec): Bu
   let x = image('x', config.outWidth);
   const timestep = g.input('timestep', [batch]);
   const context = g.input('context', [batch, tokens, config.contextWidth]);
-  if (config.inWidth > config.outWidth) x = g.concat([x, image('concat', config.inWidth - config.outWidth)], 1);
+  for (const name of pictureInput(config)) x = g.concat([x, image(name, config.inWidth - config.outWidth)], 1);
   const cells = { height: height / 2, width: width / 2 };
   const packed = g.imageToTokens(g.pixelUnshuffle(x, 2, 'cyx'));
   const modulations = config.approximator

@@ -32,7 +32,19 @@ export interface EditPredictions<L> {
 
 /** Instruct editing with two scales. Source: Brooks et al. 2022, InstructPix2Pix, equation 3. */
 export function cfgEdit<L>(lincomb: Lincomb<L>, p: EditPredictions<L>, scale: number, imageScale: number): L {
-  return lincomb([scale, p.cond], [imageScale - scale, p.imageCond], [1 - imageScale, p.uncond]);
+  return cfgEditAnd(lincomb, [{ cond: p.cond, weight: 1 }], p, { scale, imageScale });
+}
+
+/** The same for several prompts joined by AND. */
+export function cfgEditAnd<L>(
+  lincomb: Lincomb<L>,
+  conds: readonly WeightedCond<L>[],
+  { imageCond, uncond }: Omit<EditPredictions<L>, 'cond'>,
+  { scale, imageScale }: { readonly scale: number; readonly imageScale: number },
+): L {
+  const total = conds.reduce((sum, c) => sum + c.weight, 0);
+  const prompts = conds.map((c): Term<L> => [scale * c.weight, c.cond]);
+  return lincomb(...prompts, [imageScale - scale * total, imageCond], [1 - imageScale, uncond]);
 }
 
 export interface PagPredictions<L> {
