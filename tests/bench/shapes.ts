@@ -3,9 +3,7 @@
  * operations, bytes, planned memory against its lower bound, fit. Nothing is computed.
  */
 import { planArena } from '../../src/lib/backends/webgpu/arena';
-import type { ProgramPlan } from '../../src/lib/backends/webgpu/plan_types';
 import { recordProgram } from '../../src/lib/backends/webgpu/recorder';
-import { alignUp, OFFSET_ALIGNMENT } from '../../src/lib/backends/webgpu/weights/weight_plan';
 import { graphCost } from '../../src/lib/graph/cost';
 import { optimize } from '../../src/lib/graph/passes/optimize';
 import { syntheticModel } from '../../src/lib/models/synthetic';
@@ -14,6 +12,7 @@ import type { BuiltGraph } from '../../src/lib/models/part';
 import { FIT_MEASURES, planFit } from '../../src/lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs, USUAL_TUNING } from '../../src/lib/pipeline/fit_stages';
 import { isQuantTypeId, type QuantTypeId } from '../../src/lib/quant/registry';
+import { arenaLowerBound } from './arena_bound';
 import type { BenchResult } from './main';
 import { REFERENCE_COSTS } from './reference_costs';
 import type { BenchRow } from './report';
@@ -24,27 +23,6 @@ const MIB = 2 ** 20;
 const LIMITS = { maxBufferBytes: 2 * GIB, maxBindingBytes: 2 * GIB - 4 };
 const BUDGETS_GIB = [1, 2, 4, 8] as const;
 const DISPATCH_FLOPS = 3e10;
-
-/** Most bytes of temporaries alive at one dispatch: no arena can be smaller. */
-export function arenaLowerBound({ buffers, dispatches }: Pick<ProgramPlan, 'buffers' | 'dispatches'>): number {
-  const ranges = new Map<number, { first: number; last: number }>();
-  for (const [position, { bindings }] of dispatches.entries()) {
-    for (const operand of Object.values(bindings)) {
-      if (!operand || buffers[operand.buffer]?.kind !== 'temp') continue;
-      const range = ranges.get(operand.buffer);
-      if (range) range.last = position;
-      else ranges.set(operand.buffer, { first: position, last: position });
-    }
-  }
-  const change = new Float64Array(dispatches.length + 1);
-  for (const [id, { first, last }] of ranges) {
-    const bytes = alignUp(buffers[id]?.bytes ?? 0, OFFSET_ALIGNMENT);
-    change[first] = (change[first] ?? 0) + bytes;
-    change[last + 1] = (change[last + 1] ?? 0) - bytes;
-  }
-  let live = 0;
-  return change.reduce((most, delta) => Math.max(most, (live += delta)), 0);
-}
 
 /** Rows of one graph: cost, weights, arena. */
 function graphRows(name: string, { graph, weights }: BuiltGraph, reference: number | undefined): BenchRow[] {

@@ -6,23 +6,32 @@ import type { WebgpuProgram } from '../../src/lib/backends/webgpu/program';
 import { recordProgram } from '../../src/lib/backends/webgpu/recorder';
 import { DEFAULT_TILE, plainTuning, type GemmChoice } from '../../src/lib/backends/webgpu/tuning';
 import { FUSION_CASES } from './fusion_cases';
-import { createTestBackend } from './test_backend';
+import { compileAhead, createTestBackend } from './test_backend';
 
-const CHOICES: readonly (readonly [string, GemmChoice])[] = [
+type Choice = readonly [string, GemmChoice];
+const CHOICES: readonly Choice[] = [
   ['plain', { kernel: 'plain' }],
   ['skinny', { kernel: 'skinny' }],
   ['tiled', { kernel: 'tiled', tile: DEFAULT_TILE }],
-  ['split', { kernel: 'tiled', tile: { ...DEFAULT_TILE, splits: 2 } }],
 ];
+const SPLIT: Choice = ['split', { kernel: 'tiled', tile: { ...DEFAULT_TILE, splits: 2 } }];
+const choicesFor = (split = false) => (split ? [...CHOICES, SPLIT] : CHOICES);
 
 let backend: WebgpuBackend;
 beforeAll(async () => {
   backend = await createTestBackend({ guardBytes: 256 });
-});
+  await compileAhead(
+    backend,
+    FUSION_CASES.flatMap(({ build, split }) => {
+      const data = build();
+      return choicesFor(split).map(([, choice]) => ({ ...data, tuning: { ...plainTuning, gemm: () => choice } }));
+    }),
+  );
+}, 300_000);
 afterAll(() => backend.dispose());
 
-describe.each(FUSION_CASES)('$name', ({ file, gone, build }) => {
-  it.each(CHOICES)('%s', async (_name, choice) => {
+describe.each(FUSION_CASES)('$name', ({ file, gone, build, split }) => {
+  it.each(choicesFor(split))('%s', async (_name, choice) => {
     const data = build();
     const tuning = { ...plainTuning, gemm: () => choice };
     const options = { maxBindingBytes: 2 ** 27, dispatchFlops: 1e10, tuning };

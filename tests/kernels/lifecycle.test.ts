@@ -210,7 +210,7 @@ describe('a job that does not end well', () => {
   });
 
   it('reports a lost device, and the next backend works', async () => {
-    const backend = await backendFor();
+    const backend = await backendFor({ gpu: browserGpu() });
     const program = await backend.compile(network(2), weights);
     const x = backend.upload(input());
     backend.engine.gpu.device.destroy();
@@ -228,7 +228,7 @@ describe('a job that does not end well', () => {
   });
 
   it('reports loss in the middle of a run', async () => {
-    const backend = await backendFor();
+    const backend = await backendFor({ gpu: browserGpu() });
     const program = await backend.compile(network(30), weights);
     const x = backend.upload(input());
     let submits = 0;

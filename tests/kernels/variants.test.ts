@@ -6,7 +6,7 @@ import type { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import type { WebgpuProgram } from '../../src/lib/backends/webgpu/program';
 import { KERNEL_VARIANTS, missingFeatures } from '../../src/lib/backends/webgpu/variants';
 import { VARIANT_CASES } from './kernel_tunings';
-import { createTestBackend } from './test_backend';
+import { compileAhead, createTestBackend } from './test_backend';
 
 const probe = await createTestBackend();
 const absent = new Map(
@@ -21,12 +21,16 @@ describe.each(VARIANT_CASES)('$name', ({ variant, tuning, picks, few, bound }) =
     return;
   }
   let backend: WebgpuBackend;
+  const cases = OP_CASES.filter(picks).filter(few ?? (() => true));
   beforeAll(async () => {
     backend = await createTestBackend({ guardBytes: 256, tuning });
-  });
+    await compileAhead(
+      backend,
+      cases.map((opCase) => ({ ...opCase.build(), tuning })),
+    );
+  }, 120_000);
   afterAll(() => backend.dispose());
 
-  const cases = OP_CASES.filter(picks).filter(few ?? (() => true));
   it('has cases', () => expect(cases.length).toBeGreaterThan(0));
   it.each(cases.map((opCase) => [opCase.name, opCase] as const))('%s', async (_name, opCase) => {
     const widened = bound === undefined ? opCase : { ...opCase, bound: { ...opCase.bound, f32: bound } };

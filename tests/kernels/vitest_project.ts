@@ -24,6 +24,8 @@ export const kernelProject: TestProjectConfiguration = {
     provide: { goldenDir },
     // One page at a time: SwiftShader uses every core by itself.
     fileParallelism: false,
+    // All files in one frame share the device and its compiled kernels, see `shared_gpu.ts`.
+    isolate: false,
     browser: {
       enabled: true,
       headless: true,

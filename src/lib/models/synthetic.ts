@@ -30,11 +30,12 @@ function syntheticWeight(name: string, type: QuantTypeId, shape: Shape): NamedWe
 /**
  * How published quantised files store a weight: matrices in the wanted type, convolutions and rows that do not fill
  * its blocks in f16, vectors in f32. (stable-diffusion.cpp, ComfyUI-GGUF.)
+ * @param convolutions they are quantised as well, as our own converter can do
  */
-export function usualType(shape: Shape, wanted: QuantTypeId): QuantTypeId {
+export function usualType(shape: Shape, wanted: QuantTypeId, convolutions = false): QuantTypeId {
   if (shape.length < 2) return 'F32';
-  if (shape.length > 2) return 'F16';
-  return (shape[1] ?? 1) % quantType(wanted).blockElems === 0 ? wanted : 'F16';
+  if (shape.length > 2 && !convolutions) return 'F16';
+  return elementCount(shape.slice(1)) % quantType(wanted).blockElems === 0 ? wanted : 'F16';
 }
 
 /** Has no weight of a usable shape, so that the builder lists, with shapes, all that it wanted. */
@@ -72,7 +73,11 @@ export function weightShapes(build: (weights: WeightMap) => BuiltGraph): Readonl
  * A published model at its true size.
  * @param type stored type of its matrices, see `usualType`
  */
-export function syntheticModel(size: TrueSize, type: QuantTypeId = 'F16'): DetectedModel {
+export function syntheticModel(
+  size: TrueSize,
+  type: QuantTypeId = 'F16',
+  { convolutions = false }: { readonly convolutions?: boolean } = {},
+): DetectedModel {
   const part = (role: ModelPart['role'], rest: Pick<ModelPart, 'architecture' | 'config'> & Partial<ModelPart>) => ({
     role,
     layout: 'diffusers',
@@ -110,7 +115,7 @@ export function syntheticModel(size: TrueSize, type: QuantTypeId = 'F16'): Detec
       const shapes = graphsOf(one).flatMap((build) => [...wantedShapes(build)]);
       const weights = shapes.map(([name, shape]) => {
         // Autoencoders are published in half precision beside quantised transformers.
-        const stored = usualType(shape, one.role === 'vae' ? 'F16' : type);
+        const stored = usualType(shape, one.role === 'vae' ? 'F16' : type, convolutions);
         return [name, syntheticWeight(name, stored, shape)] as const;
       });
       return { ...one, weights: new Map(weights) };

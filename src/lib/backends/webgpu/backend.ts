@@ -29,6 +29,7 @@ import { PipelineCache } from './pipelines';
 import { memoryPlan, WebgpuProgram } from './program';
 import { readBuffer } from './read_buffer';
 import { recordProgram, type RecordOptions } from './recorder';
+import { Repacker } from './repacker';
 import { ownBytes, stayingWeights } from './residents';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
@@ -81,6 +82,7 @@ export class WebgpuBackend implements Backend {
   #notes: Readonly<Record<string, string>> = {};
   #kernels: readonly KernelStatus[];
   #tuner: Tuner | undefined;
+  readonly #repacker: Repacker;
   /** One measurement at a time; programs wait for it. */
   #measuring: Promise<void> = Promise.resolve();
   #disposed = false;
@@ -91,6 +93,8 @@ export class WebgpuBackend implements Backend {
     this.engine = engine;
     this.#lincomb = lincomb;
     this.#kernels = kernelStatus(gpu, new Map());
+    this.#repacker = new Repacker(gpu, engine.pool, engine.pipelines);
+    this.setTuning(this.#tuning);
   }
 
   /** @throws AppError 'backend/unavailable', 'backend/compile' */
@@ -138,6 +142,7 @@ export class WebgpuBackend implements Backend {
     said: { readonly notes?: Readonly<Record<string, string>>; readonly kernels?: readonly KernelStatus[] } = {},
   ): void {
     this.#tuning = tuning;
+    this.engine.weights.repacker = tuning.deviceRepack ? this.#repacker : undefined;
     this.#notes = { ...this.#notes, ...said.notes };
     this.#kernels = said.kernels ?? this.#kernels;
   }

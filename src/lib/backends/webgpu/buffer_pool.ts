@@ -3,7 +3,7 @@ import { AppError } from '../../base/errors';
 import type { HeldBytes } from '../backend';
 import { scopeError, type GpuDevice } from './device';
 
-/** `fixed`: a few kilobytes that live as long as the backend; not part of any job's memory. */
+/** `fixed`: lives as long as the backend, a few kilobytes and 4 MiB of weights on their way; no part of a job's memory. */
 export type BufferUse = 'weights' | 'arena' | 'tensors' | 'staging' | 'fixed';
 
 /** Bytes that a buffer really takes: whole words, and enough for one vector. */

@@ -9,6 +9,7 @@ import { AppError } from '../../base/errors';
 import type { KernelStatus } from '../backend';
 import type { WebgpuBackend } from './backend';
 import { attentionError, normError, productError } from './self_test_cases';
+import { repackError } from './self_test_repack';
 import { DEFAULT_TILE, defaultTuning, plainTuning, type AttentionChoice, type GemmChoice, type Tuning } from './tuning';
 import { KERNEL_VARIANTS, kernelStatus, missingFeatures, type KernelVariantId } from './variants';
 
@@ -77,6 +78,7 @@ function checks(halfFloats: boolean): Readonly<Record<KernelVariantId, Check>> {
     },
     'attention-half': { tuning: attention({ kernel: 'flash', half: true }), measure: attentionError, limit: HALF },
     'norm-subgroups': { tuning: { ...plainTuning, subgroupNorms: true }, measure: normError, limit: FLOAT },
+    'weights-repack': { tuning: { ...plainTuning, deviceRepack: true }, measure: repackError, limit: 0 },
   };
 }
 

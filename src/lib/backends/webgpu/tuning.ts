@@ -54,6 +54,8 @@ export interface Tuning {
   attention(shape: AttentionShape): AttentionChoice;
   /** Norms add up with subgroup operations. */
   readonly subgroupNorms?: boolean;
+  /** Weights are brought into the kernels' order on the device while loading. */
+  readonly deviceRepack?: boolean;
 }
 
 /** Measures products and switches the backend to what it finds; see `autotune.ts`. */
@@ -129,6 +131,7 @@ export function defaultTuning(facts: TuningFacts): Tuning {
   const has = (variant: KernelVariantId) => enabled.has(variant);
   return {
     subgroupNorms: has('norm-subgroups'),
+    deviceRepack: has('weights-repack'),
     gemm(shape) {
       if (shape.m <= SKINNY_ROWS && has('gemm-skinny')) {
         return { kernel: 'skinny', ...(has('gemm-skinny-subgroups') ? { subgroups: true } : {}) };

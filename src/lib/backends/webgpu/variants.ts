@@ -33,6 +33,7 @@ export const KERNEL_VARIANTS = [
   { id: 'attention-subgroups', label: 'Attention in tiles, subgroups', needs: ['subgroups'], subgroupSize: 8 },
   { id: 'attention-half', label: 'Attention in half precision', needs: ['shader-f16'], rounds: 'measured' },
   { id: 'norm-subgroups', label: 'Normalisation, subgroups', needs: ['subgroups'] },
+  { id: 'weights-repack', label: 'Weights brought into order on the device', needs: [] },
 ] as const satisfies readonly KernelVariant[];
 
 export type KernelVariantId = (typeof KERNEL_VARIANTS)[number]['id'];

@@ -7,7 +7,8 @@ import type { NamedWeight } from '../../graph/weights';
 import type { BufferPool, PooledBuffer } from './buffer_pool';
 import type { GpuDevice } from './device';
 import type { PlannedWeight } from './plan_types';
-import { packPart } from './weights/pack_weight';
+import type { Repacker } from './repacker';
+import { packPart, type DeviceRepack } from './weights/pack_weight';
 import type { WeightPart } from './weights/weight_plan';
 
 /** Bytes written between waits for the device: bounds what the browser keeps in staging memory. */
@@ -33,6 +34,9 @@ export class WeightStore {
   #nextSource = 0;
   #written = 0;
   readonly #pack: typeof packPart;
+
+  /** Brings weights into order on the device; absent: the host does. */
+  repacker: Repacker | undefined;
 
   /** @param pack how a part is read; replaced by tests that look at memory alone */
   constructor(gpu: GpuDevice, pool: BufferPool, pack: typeof packPart = packPart) {
@@ -101,12 +105,28 @@ export class WeightStore {
   ): Promise<void> {
     const write = async (offset: number, bytes: Uint8Array<ArrayBuffer>) => {
       this.#gpu.device.queue.writeBuffer(target.buffer, target.offset + offset, bytes);
-      this.#written += bytes.byteLength;
-      if (this.#written < WRITE_WINDOW_BYTES) return;
-      this.#written = 0;
-      await this.#gpu.idle();
+      await this.#pace(bytes.byteLength);
     };
-    await this.#pack(plan, part, named, shape, write, signal);
+    const onDevice = await this.repacker?.sinkFor(part, target);
+    const device: DeviceRepack | undefined = onDevice && {
+      maxBytes: onDevice.maxBytes,
+      blocks: async (chunk) => {
+        await onDevice.blocks(chunk);
+        await this.#pace(chunk.raw.byteLength);
+      },
+      rows: async (chunk) => {
+        await onDevice.rows(chunk);
+        await this.#pace(chunk.raw.byteLength);
+      },
+    };
+    await this.#pack(plan, part, named, shape, { write, device }, signal);
+  }
+
+  async #pace(bytes: number): Promise<void> {
+    this.#written += bytes;
+    if (this.#written < WRITE_WINDOW_BYTES) return;
+    this.#written = 0;
+    await this.#gpu.idle();
   }
 
   #sourceId(source: ByteSource): number {

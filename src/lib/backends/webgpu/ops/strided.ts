@@ -4,6 +4,7 @@ import type { Shape } from '../../../base/shape';
 import type { Value } from '../../../graph/ir';
 import type { Operand } from '../plan_types';
 import type { OpContext } from '../recorder';
+import { OFFSET_ALIGNMENT } from '../weights/weight_plan';
 import type { RecordOp } from './registry';
 
 /** One axis of a box: size, and strides in elements on both sides. */
@@ -60,11 +61,40 @@ export interface BoxCopy {
   readonly targetStart?: number;
 }
 
-/** Copies a box of elements. */
-export function recordBoxCopy(
-  ctx: OpContext,
-  { axes, source, target, sourceStart = 0, targetStart = 0 }: BoxCopy,
-): void {
+/** The part of a tensor of 4-byte elements that a box reads, as a binding of its own. */
+function windowOf(axes: readonly BoxAxis[], source: Operand, start: number): { window: Operand; start: number } {
+  const last = axes.reduce((sum, axis) => sum + (axis.size - 1) * axis.source, start);
+  const skipped = Math.floor((4 * start) / OFFSET_ALIGNMENT) * OFFSET_ALIGNMENT;
+  const window = { ...source, offset: source.offset + skipped, bytes: 4 * (last + 1) - skipped };
+  return { window, start: start - skipped / 4 };
+}
+
+/** Copies a box of elements. A source beyond the binding limit is bound where it is read, in parts if need be. */
+export function recordBoxCopy(ctx: OpContext, copy: BoxCopy): void {
+  const { axes, source, target, sourceStart = 0, targetStart = 0 } = copy;
+  if (source.bytes <= ctx.maxBindingBytes) {
+    recordBox(ctx, { axes, source, target, sourceStart, targetStart });
+    return;
+  }
+  const { window, start } = windowOf(axes, source, sourceStart);
+  const outer = axes.findIndex(({ size }) => size > 1);
+  const axis = axes[outer];
+  if (window.bytes <= ctx.maxBindingBytes || !axis) {
+    recordBox(ctx, { axes, source: window, target, sourceStart: start, targetStart });
+    return;
+  }
+  const half = Math.ceil(axis.size / 2);
+  const sized = (size: number) => axes.map((one, i) => (i === outer ? { ...one, size } : one));
+  recordBoxCopy(ctx, { ...copy, axes: sized(half) });
+  recordBoxCopy(ctx, {
+    ...copy,
+    axes: sized(axis.size - half),
+    sourceStart: sourceStart + half * axis.source,
+    targetStart: targetStart + half * axis.target,
+  });
+}
+
+function recordBox(ctx: OpContext, { axes, source, target, sourceStart, targetStart }: Required<BoxCopy>): void {
   const count = axes.reduce((product, { size }) => product * size, 1);
   const box = simplify(
     axes,

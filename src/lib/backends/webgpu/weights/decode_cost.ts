@@ -1,5 +1,5 @@
 /** What decoding one weight costs, per fragment of `wgsl/quant/`: operations counted in the WGSL, and bytes stored. */
-import { BLOCK_LAYOUTS } from './block_layouts';
+import { BLOCK_LAYOUTS, scaleBytesOf } from './block_layouts';
 
 export interface DecodeCost {
   /** Arithmetic per weight beyond one multiply-add's operand; 0 for floats as they are. */
@@ -36,7 +36,7 @@ const ROW_BYTES: Readonly<Record<string, number>> = { f32: 4, f16: 2, bf16: 2 };
 const blockBytes = new Map(
   Object.values(BLOCK_LAYOUTS).map((layout) => [
     layout.fragment,
-    (4 * layout.quantWords + layout.scaleBytes) / layout.blockElems,
+    (4 * layout.quants.length + scaleBytesOf(layout)) / layout.blockElems,
   ]),
 );
 

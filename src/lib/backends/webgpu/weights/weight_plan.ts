@@ -1,11 +1,11 @@
 /**
  * How a stored weight lies on the device: which layout, how many bytes, in how many parts. Decided from the file's
- * header alone, so that memory is known before anything is read. Loading is in `load_weight.ts`.
+ * header alone, so that memory is known before anything is read. Loading is in `pack_weight.ts`.
  */
 import { elementCount, type Shape } from '../../../base/shape';
 import type { QuantTypeId } from '../../../quant/registry';
 import type { NamedWeight } from '../../../graph/weights';
-import { BLOCK_LAYOUTS } from './block_layouts';
+import { BLOCK_LAYOUTS, scaleBytesOf } from './block_layouts';
 
 /**
  * plain: f32 in row-major order, for biases, norms and anything that is no matrix.
@@ -170,8 +170,8 @@ function partBytes(storage: WeightStorage, rows: number, rowElems: number) {
   const layout = BLOCK_LAYOUTS[storage.type];
   const blocks = Math.ceil(elements / (layout?.blockElems ?? 1));
   return {
-    quantBytes: 4 * blocks * (layout?.quantWords ?? 0),
-    scaleBytes: alignUp(blocks * (layout?.scaleBytes ?? 0), 4),
+    quantBytes: 4 * blocks * (layout?.quants.length ?? 0),
+    scaleBytes: alignUp(blocks * (layout ? scaleBytesOf(layout) : 0), 4),
   };
 }
 
