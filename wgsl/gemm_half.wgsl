@@ -1,12 +1,11 @@
 // y = epilogue(A · Wᵀ) as gemm_tiled.wgsl, with products in half precision: twice the rate on Intel, AMD RDNA, Adreno and
 // Mali. Every run of 16 numbers of a row is scaled by its own power of two, so neither staging (activations beyond 65504,
 // llama.cpp #25748) nor the sums of 16 products (ORT #29611) can overflow or vanish; sums of runs are f32.
-// Grid: ceil(M / BM) x ceil(N / BN) x SPLITS groups, columns first, splits last; 8 x 8 outputs per thread, BM / 8 and
+// Grid: ceil(M / BM) x ceil(N / BN) x splits groups, columns first, splits last; 8 x 8 outputs per thread, BM / 8 and
 // BN / 8 apart. Needs lib/run16.wgsl. Source: block floating point, Wilkinson 1963.
 override BM: u32 = 64u;
 override BN: u32 = 64u;
 override THREADS: u32 = 64u;
-override SPLITS: u32 = 1u;
 
 const BK = 16u;
 // Rows are one vector longer than a run, so that neighbours fall into different banks.
@@ -78,7 +77,7 @@ fn main(
   // Each split takes a whole number of K tiles; those of the side path come last.
   let mainTiles = (params.k + BK - 1u) / BK;
   let kTiles = mainTiles + (sideLength() + BK - 1u) / BK;
-  let share = (kTiles + SPLITS - 1u) / SPLITS;
+  let share = (kTiles + params.splits - 1u) / params.splits;
   let kEnd = min(kTiles, (split + 1u) * share);
   for (var r = local; r < BM; r += THREADS) {
     rows[r] = rowAt(firstRow + r);

@@ -7,8 +7,6 @@ override BM: u32 = 64u;
 override BN: u32 = 64u;
 override BK: u32 = 16u;
 override THREADS: u32 = 64u;
-// Above 1, with emit/partial: each group sums 1/SPLITS of K; gemm_reduce.wgsl adds up.
-override SPLITS: u32 = 1u;
 
 var<workgroup> tileA: array<vec4<f32>, BM * (BK / 4u + 1u)>;
 var<workgroup> tileB: array<vec4<f32>, BN * (BK / 4u + 1u)>;
@@ -32,7 +30,7 @@ fn main(
   // Each split takes a whole number of K tiles; those of the side path come last.
   let mainTiles = (params.k + BK - 1u) / BK;
   let kTiles = mainTiles + (sideLength() + BK - 1u) / BK;
-  let share = (kTiles + SPLITS - 1u) / SPLITS;
+  let share = (kTiles + params.splits - 1u) / params.splits;
   let kEnd = min(kTiles, (split + 1u) * share);
 
   // Where the rows of A lie is worked out once: it takes divisions.

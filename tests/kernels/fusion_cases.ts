@@ -108,7 +108,7 @@ function normedTokens(): OpCaseData {
 }
 
 export const FUSION_CASES: readonly FusionCase[] = [
-  { name: 'group norm, 1x1', file: 'operand/image4_affine', gone: 'group_norm_apply', build: () => normedConv(1) },
+  { name: 'group norm, 1x1', file: 'operand/rows4_affine', gone: 'group_norm_apply', build: () => normedConv(1) },
   {
     name: 'group norm, SiLU, few columns',
     file: 'operand/image4_affine',

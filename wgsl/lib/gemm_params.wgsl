@@ -13,6 +13,7 @@ struct Params {
   hasResidual: u32,
   blockSize: u32, // weights per absmax, for code4
   rank: u32, // columns of the side path, a multiple of 4; 0 without
+  splits: u32, // groups that share a sum; above 1 with emit/partial, and gemm_reduce.wgsl adds up
   prologueSilu: u32, // with an affine operand: 1 applies SiLU after it
   height: u32, // pixels of x (rows of one image in operand/rows4_affine); the rest for convolutions only
   width: u32,

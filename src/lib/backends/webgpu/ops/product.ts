@@ -130,7 +130,7 @@ function recordRows(ctx: OpContext, product: Product, right: Right): void {
   }
   const { bm, bn, bk, splits } = choice.tile;
   const half = choice.kernel === 'half';
-  const overrides = { BM: bm, BN: bn, ...(half ? {} : { BK: bk }), THREADS: (bm / 8) * (bn / 8), SPLITS: splits };
+  const overrides = { BM: bm, BN: bn, ...(half ? {} : { BK: bk }), THREADS: (bm / 8) * (bn / 8) };
   const first = half ? ['lib/enable_f16'] : [];
   const last = half ? ['lib/run16', 'gemm_half'] : ['gemm_tiled'];
   const workgroups = Math.ceil(m / bm) * Math.ceil(n / bn) * splits;
@@ -167,6 +167,7 @@ function productParams(product: Product, right: Right) {
     hasResidual: product.residual ? 1 : 0,
     blockSize: storage.kind === 'codes' ? storage.blockSize : 1,
     rank: side?.rank ?? 0,
+    splits: 'tile' in product.choice ? product.choice.tile.splits : 1,
     prologueSilu: prologue?.silu ? 1 : 0,
     ...image,
   };
