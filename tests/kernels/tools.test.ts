@@ -4,9 +4,9 @@ import { Autotuner, type KeyValueStore } from '../../src/lib/backends/webgpu/aut
 import type { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import { countNonFinite } from '../../src/lib/backends/webgpu/probe';
 import { supportTable } from '../../src/lib/backends/webgpu/support';
-import { plainTuning, scratchFor } from '../../src/lib/backends/webgpu/tuning';
-import { candidates, tileMemoryBytes } from '../../src/lib/backends/webgpu/tuning_candidates';
-import { KERNEL_VARIANTS } from '../../src/lib/backends/webgpu/variants';
+import { DEFAULT_TILE, plainTuning, scratchFor } from '../../src/lib/backends/webgpu/tuning';
+import { attentionCandidates, candidates, tileMemoryBytes } from '../../src/lib/backends/webgpu/tuning_candidates';
+import { KERNEL_VARIANTS, type KernelVariantId } from '../../src/lib/backends/webgpu/variants';
 import { GraphBuilder } from '../../src/lib/graph/builder';
 import { memoryWeight } from '../../src/lib/graph/memory_weight';
 import { weightResolver } from '../../src/lib/graph/weights';
@@ -97,19 +97,56 @@ describe('tuning', () => {
     expect(value).toEqual({ '32x8x8 f32': { kernel: 'plain' } });
     expect(key).toContain('webgpu tuning');
     kept.set(key ?? '', { '32x8x8 f32': { kernel: 'skinny' }, broken: { kernel: 'tiled', tile: { bm: 'x' } } });
-    const again = new Autotuner(own, plainTuning, new Set(), { store });
-    await again.tune([{ m: 32, n: 8, k: 8 }]);
+    kept.set(key ?? '', { ...(kept.get(key ?? '') as object), '4x8x8 f32': { kernel: 'half', tile: DEFAULT_TILE } });
+    const again = new Autotuner(own, plainTuning, new Set(['gemm-skinny']), { store });
+    await again.tune([{ op: 'product', shape: { m: 32, n: 8, k: 8 } }]);
     expect(again.tuning.gemm({ m: 30, n: 8, k: 8 })).toEqual({ kernel: 'skinny' });
     expect(again.tuning.gemm({ m: 30, n: 16, k: 8 })).toEqual({ kernel: 'plain' });
+    // Measured once, but it has failed the self-test since.
+    expect(again.tuning.gemm({ m: 4, n: 8, k: 8 })).toEqual({ kernel: 'plain' });
     expect(reads).toBe(2);
     expect(own.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
     await own.dispose();
   });
 
+  it('measures convolutions as convolutions and attention at its heads', async () => {
+    const kept = new Map<string, unknown>();
+    const store: KeyValueStore = {
+      get: () => Promise.resolve(undefined),
+      set: (key, value) => Promise.resolve(void kept.set(key, value)),
+    };
+    const own = await createTestBackend();
+    const weights = new Map([['c.weight', memoryWeight('c.weight', [6, 4, 3, 3], new Float32Array(216).fill(1))]]);
+    const g = GraphBuilder.create('tuned', weightResolver(weights));
+    const image = g.input('x', [1, 4, 6, 6], { layout: 'image' });
+    g.output('y', g.conv2d(image, 'c', { out: 6, kernel: 3, stride: 2, pad: 1, bias: false }));
+    const tokens = g.input('q', [1, 9, 16]);
+    g.output('z', g.attention(tokens, tokens, tokens, { heads: 2 }));
+    own.setTuner(new Autotuner(own, plainTuning, new Set(), { store, runs: 1, budgetMs: Infinity }));
+    await (await own.compile(g.finish(), weights)).dispose();
+    expect([...kept.values()]).toEqual([
+      { '8x6x36 f32 conv 3x3/2': { kernel: 'plain' }, 'attention 8x8 2x8': { kernel: 'plain' } },
+    ]);
+    expect(own.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
+    await own.dispose();
+  });
+
+  it('offers attention in half precision and by subgroups where they passed', () => {
+    const offered = (...enabled: KernelVariantId[]) =>
+      attentionCandidates({ kernel: 'flash' }, new Set(enabled)).map(({ choice }) => choice);
+    expect(offered('attention-flash')).toEqual([{ kernel: 'flash' }, { kernel: 'plain' }]);
+    expect(offered('attention-flash', 'attention-half', 'attention-subgroups')).toEqual([
+      { kernel: 'flash' },
+      { kernel: 'plain' },
+      { kernel: 'flash', subgroups: true },
+      { kernel: 'flash', half: true },
+    ]);
+  });
+
   it('measures nothing without timestamps', async () => {
     const own = await createTestBackend({ withoutFeatures: ['timestamp-query'] });
     const tuner = new Autotuner(own, plainTuning, every);
-    await tuner.tune([{ m: 32, n: 8, k: 8 }]);
+    await tuner.tune([{ op: 'product', shape: { m: 32, n: 8, k: 8 } }]);
     expect(own.info['tuning']).toBe('0 shapes measured');
     await own.dispose();
   });

@@ -149,6 +149,13 @@ export interface Backend {
   /** Fast kernels and what became of them, where a backend has several of a kind. */
   readonly kernels?: readonly KernelStatus[];
   /**
+   * After numbers that are none, or a kernel that does not compile: programs made from now on compute in a safer way.
+   * @returns what is given up, in words; undefined when nothing is left to give up
+   */
+  stepDown?(): string | undefined;
+  /** Takes back every `stepDown`: it was not the kernels' fault. */
+  stepUp?(): void;
+  /**
    * @throws AppError 'backend/unsupported-op', 'backend/compile', 'backend/out-of-memory', 'file/…'
    */
   compile(graph: Graph, weights: WeightMap, options?: CompileOptions): Promise<Program>;

@@ -76,6 +76,9 @@ const IDLE_WEIGHTS_BYTES = 2 * 2 ** 30;
 /** Models whose headers and compiled programs are remembered. */
 const MAX_OPEN_MODELS = 4;
 
+/** Failures that another way of computing may not have. */
+const STEPS_DOWN: ReadonlySet<string> = new Set(['job/non-finite', 'backend/compile']);
+
 interface OpenModel {
   /** Content of its files; an unknown content is never taken for a known one. */
   readonly key: string | undefined;
@@ -125,6 +128,9 @@ export class EngineService implements EngineContract {
       info: backend.info,
       ...(backend.kernels ? { kernels: backend.kernels } : {}),
       isolated: this.#host.isolated,
+      ...(this.#residency && this.#residency.limitBytes < Infinity
+        ? { memoryLimitBytes: this.#residency.limitBytes }
+        : {}),
       weightsBytes: memory.weightsBytes,
       arenaBytes: memory.arenaBytes + memory.tensorBytes,
       lastTimes: this.#lastTimes,
@@ -204,43 +210,84 @@ export class EngineService implements EngineContract {
     const position = this.#jobs.ids.length;
     if (position > 0) onEvent({ kind: 'queued', position });
     return this.#jobs.run(jobId, policy, async (signal) => {
-      const model = this.#model;
-      if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
-      try {
-        const { library } = this.#host;
-        const { prompt, negativePrompt, hires } = request;
-        const texts = [
-          prompt,
-          negativePrompt,
-          hires?.prompt ?? '',
-          hires?.negativePrompt ?? '',
-          JSON.stringify(request.plot ?? ''),
-        ];
-        const result = await runRequest(model.loaded, request, {
-          ...(library ? await library.partsFor(texts) : {}),
-          ...this.#host.jobParts,
-          networks: this.#networks,
-          loadModel: async (id) => {
-            return id === model.loaded.id ? model.loaded : await this.#loadById(id, onEvent);
-          },
-          onEvent,
-          signal,
-          betweenSteps: (aborted) => this.#gate.pass(aborted),
-          encodePicture: this.#host.encodePicture,
-          ...(this.#host.paintText ? { paintText: this.#host.paintText } : {}),
-          ...(this.#host.readAsset ? { readAsset: this.#host.readAsset } : {}),
-          randomSeed: () => this.#host.randomSeed(),
-        });
-        this.#lastTimes = result.times;
-        this.#lastJob = result.telemetry;
-        return result;
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'backend/device-lost') await this.#recover(onEvent);
-        throw error;
-      } finally {
-        await this.#closeIdle();
+      let first: unknown;
+      for (;;) {
+        try {
+          return await this.#runJob(request, onEvent, signal);
+        } catch (error) {
+          if (await this.#stepDown(error, onEvent)) {
+            first ??= error;
+            continue;
+          }
+          // No way of computing helped: the model's own fault, for which others need not be slow.
+          if (first !== undefined) await this.#stepUp();
+          throw first ?? error;
+        }
       }
     });
+  }
+
+  /**
+   * After numbers that are none, or a kernel that does not compile: the same job in a safer way, until none is left. What
+   * is given up is said in the job's notices, and stays given up while this backend lives.
+   */
+  async #stepDown(error: unknown, onEvent: (event: JobEvent) => void): Promise<boolean> {
+    if (!(error instanceof AppError) || !STEPS_DOWN.has(error.code)) return false;
+    const said = this.#backend?.backend.stepDown?.();
+    if (said === undefined) return false;
+    onEvent({ kind: 'notice', code: error.code, message: `The engine tries again with ${said}: ${error.message}` });
+    await this.#releasePrograms();
+    return true;
+  }
+
+  async #stepUp(): Promise<void> {
+    this.#backend?.backend.stepUp?.();
+    await this.#releasePrograms();
+  }
+
+  /** They hold the kernels that they were made with, and models what those computed; both come again when needed. */
+  async #releasePrograms(): Promise<void> {
+    for (const { loaded } of this.#open) await loaded.dispose();
+  }
+
+  /** One attempt. */
+  async #runJob(request: GenerateRequest, onEvent: (event: JobEvent) => void, signal: AbortSignal): Promise<JobResult> {
+    const model = this.#model;
+    if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
+    try {
+      const { library } = this.#host;
+      const { prompt, negativePrompt, hires } = request;
+      const texts = [
+        prompt,
+        negativePrompt,
+        hires?.prompt ?? '',
+        hires?.negativePrompt ?? '',
+        JSON.stringify(request.plot ?? ''),
+      ];
+      const result = await runRequest(model.loaded, request, {
+        ...(library ? await library.partsFor(texts) : {}),
+        ...this.#host.jobParts,
+        networks: this.#networks,
+        loadModel: async (id) => {
+          return id === model.loaded.id ? model.loaded : await this.#loadById(id, onEvent);
+        },
+        onEvent,
+        signal,
+        betweenSteps: (aborted) => this.#gate.pass(aborted),
+        encodePicture: this.#host.encodePicture,
+        ...(this.#host.paintText ? { paintText: this.#host.paintText } : {}),
+        ...(this.#host.readAsset ? { readAsset: this.#host.readAsset } : {}),
+        randomSeed: () => this.#host.randomSeed(),
+      });
+      this.#lastTimes = result.times;
+      this.#lastJob = result.telemetry;
+      return result;
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'backend/device-lost') await this.#recover(onEvent);
+      throw error;
+    } finally {
+      await this.#closeIdle();
+    }
   }
 
   upscale(jobId: string, request: UpscaleRequest, onEvent: (event: JobEvent) => void): Promise<JobResult> {

@@ -512,6 +512,8 @@ export interface EngineStatus {
   /** Fast kernels and what became of them; absent where the engine has only one of a kind. */
   readonly kernels?: readonly KernelStatus[];
   readonly isolated: boolean;
+  /** What models may take now: given, the backend's own, or learned from failed allocations; absent: unknown. */
+  readonly memoryLimitBytes?: number;
   readonly weightsBytes: number;
   readonly arenaBytes: number;
   readonly model?: ModelSummary;

@@ -45,7 +45,7 @@ ${table(
       ...MATRIX_OPS.map((op) => PATHS[paths[op]]),
       fragment ? `\`wgsl/quant/${fragment}.wgsl\`` : '',
       quantized ? scratchRows(shape) : '',
-      quantized ? scratchRows({ ...shape, channelMajor: keepsBlocks(type), image: true }) : '',
+      quantized ? scratchRows({ ...shape, channelMajor: keepsBlocks(type) }) : '',
     ];
   }),
 )}

@@ -1,5 +1,6 @@
 /** Jobs that fail, stop or are replaced: a code, a remedy, memory back to weights only, and the next job works. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { AppError } from '../../../src/lib/base/errors';
 import type { OnnxRuntime } from '../../../src/lib/backends/onnx/runtime';
 import { samplers } from '../../../src/lib/sampling/registry';
 import {
@@ -106,6 +107,47 @@ describe('values that are not finite', () => {
     expect(error.message).toContain('try');
     expect(test.jobBytes).toBe(0);
     await test.open('tiny');
+    await settled();
+  });
+});
+
+describe('a safer way of computing', () => {
+  /** The engine's backend as one with fast kernels that are wrong until it has stepped down `steps` times. */
+  function unsafe(steps: number) {
+    const { backend } = test;
+    let down = 0;
+    Object.assign(backend, {
+      stepDown: () => (down < 2 ? `way ${++down}` : undefined),
+      stepUp: () => void (down = 0),
+    });
+    const compile = backend.compile.bind(backend);
+    backend.compile = (graph, weights, options) =>
+      down < steps && graph.name.includes('decoder')
+        ? Promise.reject(new AppError('backend/compile', 'kernel x: the compiler must accept it.'))
+        : compile(graph, weights, options);
+    return {
+      down: () => down,
+      restore: () => Object.assign(backend, { compile, stepDown: undefined, stepUp: undefined }),
+    };
+  }
+
+  it('is tried with the same job, and said', async () => {
+    const fault = unsafe(1);
+    const notices: string[] = [];
+    const result = await test
+      .job({ seed: 3, widthPx: 96 }, { onEvent: (event) => event.kind === 'notice' && notices.push(event.message) })
+      .finally(fault.restore);
+    expect(result.images).toHaveLength(1);
+    expect(fault.down()).toBe(1);
+    expect(notices).toEqual([expect.stringMatching(/tries again with way 1: kernel x/)]);
+    await settled();
+  });
+
+  it('is given up where none helps: the first error, and the next model is not slow', async () => {
+    const fault = unsafe(3);
+    const error = await failure(test.job({ seed: 4, heightPx: 96 })).finally(fault.restore);
+    expect(error.code).toBe('backend/compile');
+    expect(fault.down()).toBe(0);
     await settled();
   });
 });

@@ -33,7 +33,7 @@ import { Repacker } from './repacker';
 import { ownBytes, stayingWeights } from './residents';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
-import { plainTuning, watchedTuning, type Tuner, type Tuning } from './tuning';
+import { exactTuning, plainTuning, watchedTuning, type Tuner, type Tuning } from './tuning';
 import { kernelStatus } from './variants';
 import { WeightStore } from './weight_store';
 import { planStream } from './weight_stream';
@@ -70,6 +70,12 @@ export function planWebgpu(
   return memoryPlan(recorded, planArena(recorded, limits.maxBufferBytes), stream);
 }
 
+interface SteppedFrom {
+  readonly tuning: Tuning;
+  readonly tuner: Tuner | undefined;
+  readonly kernels: readonly KernelStatus[];
+}
+
 export class WebgpuBackend implements Backend {
   readonly id = 'webgpu';
   readonly label = 'WebGPU';
@@ -85,6 +91,8 @@ export class WebgpuBackend implements Backend {
   readonly #repacker: Repacker;
   /** One measurement at a time; programs wait for it. */
   #measuring: Promise<void> = Promise.resolve();
+  /** What it used before it was stepped down. */
+  #before: SteppedFrom | undefined;
   #disposed = false;
 
   private constructor(gpu: GpuDevice, options: WebgpuOptions, lincomb: LincombRunner, engine: Engine) {
@@ -145,6 +153,33 @@ export class WebgpuBackend implements Backend {
     this.engine.weights.repacker = tuning.deviceRepack ? this.#repacker : undefined;
     this.#notes = { ...this.#notes, ...said.notes };
     this.#kernels = said.kernels ?? this.#kernels;
+  }
+
+  /** Half precision and rounding go first, then every fast kernel; what has been measured no longer counts. */
+  stepDown(): string | undefined {
+    const { gpu } = this.engine;
+    if (this.#tuning === plainTuning) return undefined;
+    const rounds = !this.#before && (gpu.has('shader-f16') || gpu.hasLanguage('packed_4x8_integer_dot_product'));
+    this.#before ??= { tuning: this.#tuning, tuner: this.#tuner, kernels: this.#kernels };
+    this.#tuner = undefined;
+    const said = rounds ? 'kernels in f32 only' : 'plain kernels only';
+    const off = (one: KernelStatus): KernelStatus => ({ ...one, state: 'off', reason: said });
+    this.setTuning(rounds ? exactTuning(this.#tuning) : plainTuning, {
+      notes: { 'stepped down': said },
+      kernels: this.#kernels.map((one) =>
+        one.state === 'ready' || (!rounds && one.state === 'used') ? off(one) : one,
+      ),
+    });
+    return said;
+  }
+
+  stepUp(): void {
+    const before = this.#before;
+    if (!before) return;
+    this.#before = undefined;
+    this.#tuner = before.tuner;
+    this.setTuning(before.tuning, { kernels: before.kernels });
+    this.#notes = Object.fromEntries(Object.entries(this.#notes).filter(([name]) => name !== 'stepped down'));
   }
 
   #alive(): void {

@@ -11,8 +11,18 @@ export interface GemmShape {
   readonly fragment?: string;
   /** A convolution whose blocks run across taps: its left operand is read number by number. */
   readonly channelMajor?: boolean;
-  /** A is an image: rows overlap. */
-  readonly image?: boolean;
+  /** A is an image whose rows overlap; absent for linear layers, and for convolutions that are one. */
+  readonly conv?: ConvShape;
+}
+
+export interface ConvShape {
+  /** Of the input. */
+  readonly channels: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly stride: number;
+  /** 2: the input is enlarged on the way. */
+  readonly upsample: 1 | 2;
 }
 
 /** Tiles of `gemm_tiled.wgsl` and `gemm_half.wgsl`; each thread owns 8 x 8 outputs. */
@@ -44,6 +54,7 @@ export interface AttentionShape {
   readonly keys: number;
   /** Head width. */
   readonly width: number;
+  readonly heads: number;
 }
 
 export type AttentionChoice =
@@ -58,36 +69,48 @@ export interface Tuning {
   readonly deviceRepack?: boolean;
 }
 
-/** Measures products and switches the backend to what it finds; see `autotune.ts`. */
+/** What is measured: one node of a graph. */
+export type TunedShape =
+  { readonly op: 'product'; readonly shape: GemmShape } | { readonly op: 'attention'; readonly shape: AttentionShape };
+
+/** Measures nodes and switches the backend to what it finds; see `autotune.ts`. */
 export interface Tuner {
-  /** @param shapes dominant products of a graph, heaviest first */
-  tune(shapes: readonly GemmShape[], signal?: AbortSignal): Promise<void>;
+  /** @param shapes dominant nodes of a graph, heaviest first */
+  tune(shapes: readonly TunedShape[], signal?: AbortSignal): Promise<void>;
 }
 
-/** Products beyond these add little to a run. */
+/** Nodes beyond these add little to a run. */
 const DOMINANT_SHAPES = 8;
 
-/** A tuning that remembers what it was asked; `shapes` gives the heaviest products, each once. */
+/** A tuning that remembers what it was asked; `shapes` gives the heaviest nodes, each once. */
 export function watchedTuning(tuning: Tuning): {
   readonly tuning: Tuning;
-  readonly shapes: () => readonly GemmShape[];
+  readonly shapes: () => readonly TunedShape[];
 } {
-  const seen = new Map<string, { readonly shape: GemmShape; flops: number }>();
-  const gemm = (shape: GemmShape) => {
-    const key = JSON.stringify(shape);
-    const flops = 2 * shape.m * shape.n * shape.k;
+  const seen = new Map<string, { readonly tuned: TunedShape; flops: number }>();
+  const see = (tuned: TunedShape, flops: number) => {
+    const key = JSON.stringify(tuned);
     const known = seen.get(key);
     if (known) known.flops += flops;
-    else seen.set(key, { shape, flops });
-    return tuning.gemm(shape);
+    else seen.set(key, { tuned, flops });
   };
   return {
-    tuning: { ...tuning, gemm },
+    tuning: {
+      ...tuning,
+      gemm(shape) {
+        see({ op: 'product', shape }, 2 * shape.m * shape.n * shape.k);
+        return tuning.gemm(shape);
+      },
+      attention(shape) {
+        see({ op: 'attention', shape }, 4 * shape.queries * shape.keys * shape.width * shape.heads);
+        return tuning.attention(shape);
+      },
+    },
     shapes: () =>
       [...seen.values()]
         .sort((a, b) => b.flops - a.flops)
         .slice(0, DOMINANT_SHAPES)
-        .map(({ shape }) => shape),
+        .map(({ tuned }) => tuned),
   };
 }
 
@@ -96,6 +119,23 @@ export const plainTuning: Tuning = {
   gemm: () => ({ kernel: 'plain' }),
   attention: () => ({ kernel: 'plain' }),
 };
+
+/** The same choices without half precision and rounded activations. */
+export function exactTuning(tuning: Tuning): Tuning {
+  return {
+    ...tuning,
+    gemm(shape) {
+      const choice = tuning.gemm(shape);
+      if (choice.kernel === 'integer') return { kernel: 'tiled', tile: DEFAULT_TILE };
+      if (choice.kernel !== 'tiled' && choice.kernel !== 'half') return choice;
+      return { kernel: 'tiled', tile: choice.tile, ...(choice.scratch ? { scratch: 'f32' as const } : {}) };
+    },
+    attention(shape) {
+      const choice = tuning.attention(shape);
+      return choice.kernel === 'flash' ? { ...choice, half: false } : choice;
+    },
+  };
+}
 
 export const DEFAULT_TILE: TileConfig = { bm: 64, bn: 64, bk: 16, splits: 1 };
 
@@ -116,9 +156,12 @@ const SKINNY_ROWS = 8;
 /** Quantized types that `gemm_integer.wgsl` reads. */
 export const INTEGER_FRAGMENTS: ReadonlySet<string> = new Set(['q8_0', 'q4_0', 'int8_rows']);
 
-/** Whether `gemm_integer.wgsl` can compute a product. */
-export function integerFits({ k, fragment = 'f32', image = false }: GemmShape): boolean {
-  return !image && k % 32 === 0 && INTEGER_FRAGMENTS.has(fragment);
+/**
+ * Whether `gemm_integer.wgsl` can compute a product. Convolutions of more than one tap cannot: stored blocks run across
+ * channels and taps, so that their codes would have to be made anew in the order of the taps, which rounds a second time.
+ */
+export function integerFits({ k, fragment = 'f32', conv }: GemmShape): boolean {
+  return !conv && k % 32 === 0 && INTEGER_FRAGMENTS.has(fragment);
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Kernels worth timing for a product: few, the standard choice first. */
-import { DEFAULT_TILE, type GemmChoice, type GemmShape, type TileConfig } from './tuning';
+import { DEFAULT_TILE, type AttentionChoice, type GemmChoice, type GemmShape, type TileConfig } from './tuning';
 import type { KernelVariantId } from './variants';
 
-export interface Candidate {
-  readonly choice: GemmChoice;
+export interface Candidate<Choice = GemmChoice> {
+  readonly choice: Choice;
   readonly limit: {
     /** Largest NMSE against the standard choice. */
     readonly nmse: number;
@@ -74,6 +74,25 @@ export function candidates(
     const fits = tileMemoryBytes(choice.tile, choice.kernel) <= limits.workgroupMemoryBytes;
     return fits && (bm / 8) * (bn / 8) <= limits.workgroupThreads;
   });
+}
+
+/** Attention kernels that passed the self-test, the standard one first. */
+export function attentionCandidates(
+  standard: AttentionChoice,
+  enabled: ReadonlySet<KernelVariantId>,
+): readonly Candidate<AttentionChoice>[] {
+  const all: Candidate<AttentionChoice>[] = [{ choice: standard, limit: FLOATS }];
+  if (standard.kernel !== 'plain') all.push({ choice: { kernel: 'plain' }, limit: FLOATS });
+  const flash = standard.kernel === 'flash' ? standard : undefined;
+  if (enabled.has('attention-flash') && (!flash || flash.subgroups || flash.half)) {
+    all.push({ choice: { kernel: 'flash' }, limit: FLOATS });
+  }
+  if (enabled.has('attention-subgroups') && !flash?.subgroups) {
+    all.push({ choice: { kernel: 'flash', subgroups: true }, limit: FLOATS });
+  }
+  if (enabled.has('attention-half') && !flash?.half)
+    all.push({ choice: { kernel: 'flash', half: true }, limit: HALVES });
+  return all;
 }
 
 /** A choice in a few words. */

@@ -2,7 +2,6 @@
  * A GPU that computes nothing and counts everything: bytes of live buffers, allocations, submits. For tests of memory
  * at sizes that no test machine has. It can refuse memory beyond a capacity, as a real device does: by an error scope.
  */
-const FEATURES: ReadonlySet<string> = new Set();
 const LIMITS = {
   maxBufferSize: 2 * 2 ** 30,
   maxStorageBufferBindingSize: 2 * 2 ** 30 - 4,
@@ -30,6 +29,7 @@ export function defineGpuConstants(): void {
 }
 
 export class NullGpu {
+  readonly #features: ReadonlySet<string>;
   liveBytes = 0;
   peakBytes = 0;
   allocations = 0;
@@ -41,6 +41,11 @@ export class NullGpu {
   #lose: (reason: { reason: string; message: string }) => void = () => undefined;
   readonly #scopes: { kind: string; error: { message: string } | null }[] = [];
 
+  /** @param features that adapter and device offer */
+  constructor(features: readonly string[] = []) {
+    this.#features = new Set(features);
+  }
+
   /** Ends the device, as an unplugged adapter does. */
   lose(): void {
     this.#lose({ reason: 'unknown', message: 'test' });
@@ -48,7 +53,7 @@ export class NullGpu {
 
   get gpu(): GPU {
     const adapter = {
-      features: FEATURES,
+      features: this.#features,
       limits: LIMITS,
       info: { description: 'null' },
       requestDevice: () => Promise.resolve(this.#device()),
@@ -68,7 +73,7 @@ export class NullGpu {
       this.#lose = resolve;
     });
     const device = {
-      features: FEATURES,
+      features: this.#features,
       limits: LIMITS,
       lost,
       addEventListener: nothing,

@@ -36,7 +36,7 @@ export const recordAttention: RecordOp<'attention'> = (ctx, node) => {
     biasQ: bq === 1 ? 0 : keys,
     scale,
   };
-  const choice = ctx.tuning.attention({ queries, keys, width });
+  const choice = ctx.tuning.attention({ queries, keys, width, heads: n * heads });
   if (choice.kernel === 'flash' && width % 4 === 0) {
     // No more output vectors per thread than the heads need: eight threads share a query.
     const vectors = Math.min(MAX_VECTORS, Math.ceil(width / 32));

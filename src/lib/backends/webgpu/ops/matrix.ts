@@ -43,14 +43,25 @@ function rowsOf(ctx: OpContext, node: Layer): number {
 
 export function gemmShapeOf(ctx: OpContext, node: Layer): GemmShape {
   const { plan } = matrixOf(ctx, node).weight;
-  return {
-    m: rowsOf(ctx, node),
-    n: plan.rows,
-    k: plan.rowElems,
-    fragment: plan.storage.fragment,
-    channelMajor: plan.channelMajor,
-    image: node.op === 'conv2d',
-  };
+  const shape = { m: rowsOf(ctx, node), n: plan.rows, k: plan.rowElems, fragment: plan.storage.fragment };
+  if (node.op === 'linear' || isPointwise(ctx, node)) return shape;
+  const [, channels = 1] = ctx.value(id(node.inputs[0])).shape;
+  const [kernelHeight, kernelWidth] = kernelOf(ctx, node);
+  const { stride, upsample } = node.attrs;
+  const conv = { channels, kernelHeight, kernelWidth, stride, upsample };
+  return { ...shape, conv, ...(plan.channelMajor ? { channelMajor: true } : {}) };
+}
+
+function kernelOf(ctx: OpContext, node: Node<'conv2d'>): readonly [number, number] {
+  const [, , kernelHeight = 1, kernelWidth = 1] = ctx.value(id(node.inputs[1])).shape;
+  return [kernelHeight, kernelWidth];
+}
+
+/** A convolution of one tap is a linear layer on pixels, which lie one after another with their channels. */
+function isPointwise(ctx: OpContext, node: Node<'conv2d'>): boolean {
+  const { stride, pad, upsample } = node.attrs;
+  const [kernelHeight, kernelWidth] = kernelOf(ctx, node);
+  return kernelHeight * kernelWidth * stride * upsample === 1 && pad.every((side) => side === 0);
 }
 
 /** Columns up to which a convolution may compute SiLU while it loads: one tile of them, so each load is used up. */
@@ -78,11 +89,7 @@ function deferLowRank(ctx: OpContext, node: Layer): boolean {
   const [low, , bias, base] = node.inputs;
   if (low === undefined || bias !== undefined || node.attrs.activation !== undefined || ctx.deferred(base))
     return false;
-  if (node.op === 'conv2d') {
-    const { stride, pad, upsample } = node.attrs;
-    const [, , kh = 1, kw = 1] = ctx.value(id(node.inputs[1])).shape;
-    if (kh * kw * stride * upsample !== 1 || pad.some((side) => side !== 0)) return false;
-  }
+  if (node.op === 'conv2d' && !isPointwise(ctx, node)) return false;
   const reader = ctx.onlyReader(node.output);
   if (!reader || !isLayer(reader) || !ctx.sameData(reader.inputs[3], node.output)) return false;
   const { weight, parts } = matrixOf(ctx, node);
@@ -137,8 +144,13 @@ export const recordConv2d: RecordOp<'conv2d'> = (ctx, node) => {
   if (deferLowRank(ctx, node)) return;
   const [, channels = 1, height = 1, width = 1] = ctx.value(id(node.inputs[0])).shape;
   const [, , outHeight = 1, outWidth = 1] = ctx.value(node.output).shape;
-  const [, , kernelHeight = 1, kernelWidth = 1] = ctx.value(id(node.inputs[1])).shape;
   const { attrs } = node;
+  if (isPointwise(ctx, node)) {
+    const operand = channels % 4 === 0 ? 'rows4' : 'rows';
+    recordLayer(ctx, node, { operand, channels, image: { ...NO_IMAGE, height: height * width } });
+    return;
+  }
+  const [kernelHeight, kernelWidth] = kernelOf(ctx, node);
   const image = {
     height,
     width,
