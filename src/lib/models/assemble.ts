@@ -13,7 +13,7 @@ import { familyById } from './registry';
 import { TensorView } from './tensor_view';
 import { tinyPacking } from './tiny_vae/build';
 import type { TinyVaeConfig } from './tiny_vae/config';
-import { unetInputs, unetMultiple, unetSkips } from './unet/build';
+import { unetEvenCells, unetInputs, unetSkips } from './unet/build';
 import type { UNetConfig } from './unet/config';
 
 /** One half-file of a tiny autoencoder and the other: TAESD is published as two files. */
@@ -92,15 +92,17 @@ function latentOf(
   files: readonly DetectedFile[],
 ) {
   const declared = files.find((file) => file.parts.includes(denoiser))?.declared.latent;
-  const multiple = denoiser.architecture === 'unet' ? unetMultiple(denoiser.config as UNetConfig) : undefined;
+  const evenCells = denoiser.architecture === 'unet' ? unetEvenCells(denoiser.config as UNetConfig) : undefined;
   const stride = vae?.architecture === 'kl-vae' ? klStride(vae.config as KlVaeConfig) : undefined;
   const packed = vae?.architecture === 'kl-vae' && (vae.config as KlVaeConfig).batchNorm ? 2 : 1;
   const cell = stride === undefined ? family.latent.stride : stride * packed;
+  const scale = cell / family.latent.stride;
   return {
     ...family.latent,
     ...declared,
     stride: cell,
-    multiple: multiple === undefined ? (family.latent.multiple / family.latent.stride) * cell : multiple * cell,
+    multiple: family.latent.multiple * scale,
+    evenMultiple: evenCells === undefined ? family.latent.evenMultiple * scale : evenCells * cell,
   };
 }
 

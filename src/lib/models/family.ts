@@ -19,6 +19,8 @@ export interface LatentFormat {
   readonly stride: number;
   /** Picture sides must be multiples of this, pixels. */
   readonly multiple: number;
+  /** Sides of this multiple, pixels, divide evenly at every level of the network: sizes that are offered are rounded to it. */
+  readonly evenMultiple: number;
   /** model-side = (raw - shift) · scale; for display and metadata only. */
   readonly scale: number;
   readonly shift: number;

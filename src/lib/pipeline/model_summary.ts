@@ -44,7 +44,8 @@ export function modelSummary(detected: DetectedModel, facts: SummaryFacts): Mode
 export function trainedSizes({ family, defaults, latent }: DetectedModel): ModelSummary['sizes'] {
   const native = { widthPx: defaults.widthPx, heightPx: defaults.heightPx };
   const scale = Math.sqrt((native.widthPx * native.heightPx) / (family.defaults.widthPx * family.defaults.heightPx));
-  const fit = (px: number): number => Math.max(1, Math.round((px * scale) / latent.multiple)) * latent.multiple;
+  const step = latent.evenMultiple;
+  const fit = (px: number): number => Math.max(1, Math.round((px * scale) / step)) * step;
   const buckets = family.sizes.flatMap(([wide, narrow]) => [
     { widthPx: fit(wide), heightPx: fit(narrow) },
     { widthPx: fit(narrow), heightPx: fit(wide) },

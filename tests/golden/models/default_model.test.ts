@@ -54,7 +54,7 @@ if (![...files, 'tiny-icons-reference.safetensors'].every((name) => existsSync(j
           family: { id: 'sd1' },
           prediction: { kind: 'v' },
           defaults: { widthPx: 128, heightPx: 128 },
-          latent: { channels: 4, stride: 8, multiple: 32, scale: 1, shift: 0 },
+          latent: { channels: 4, stride: 8, multiple: 8, evenMultiple: 32, scale: 1, shift: 0 },
         });
 
         const tokens = rows(await tensor('input_ids'), 0, count);

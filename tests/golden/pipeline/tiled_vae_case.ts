@@ -40,7 +40,7 @@ export function loadVae(part: ModelPart, backend: Backend): LoadedVae | undefine
   const channels = packed * packed * config.latentChannels;
   const sides = (['decoder', 'encoder'] as const).filter((side) => config[side] !== undefined);
   if (sides.length === 0 || stride === 1) return undefined;
-  const latent = { channels, stride, multiple: stride, scale: 1, shift: 0 };
+  const latent = { channels, stride, multiple: stride, evenMultiple: stride, scale: 1, shift: 0 };
   const detected = { label: part.file, latent, family: { latent }, vae: part } as unknown as DetectedModel;
   const model = new LoadedModel({ detected, backend, tokenizers: {} as TokenizerSet, id: '', name: '', hash: '' });
   return { part, model, sides, stride, channels, bound: tiny ? 100 : 32 };

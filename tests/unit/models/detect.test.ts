@@ -126,7 +126,7 @@ describe('assembly of models', () => {
       ),
     );
     expect(model.missing).toEqual([]);
-    expect(model.latent).toMatchObject({ channels: 4, stride: 8, multiple: 64, scale: 0.18215 });
+    expect(model.latent).toMatchObject({ channels: 4, stride: 8, multiple: 8, evenMultiple: 64, scale: 0.18215 });
     expect(model.residuals).toBe(12);
     expect(model.inputs).toEqual([]);
   });

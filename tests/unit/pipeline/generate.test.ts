@@ -162,6 +162,12 @@ it.each(['Latent', 'Latent (nearest-exact)', 'Lanczos', 'Nearest'])(
   },
 );
 
+it('draws in sides of any multiple of 8, and takes no others', { timeout: SLOW }, async () => {
+  const { pictures } = await run(opened.model, { widthPx: 72, heightPx: 88, hires: { ...HIRES, scale: 1.2 } });
+  expect([pictures[0]!.widthPx, pictures[0]!.heightPx]).toEqual([80, 104]);
+  expect(await refusal(run(opened.model, { widthPx: 76 }))).toBe('argument/invalid');
+});
+
 it('covers a target of other proportions and cuts the excess', { timeout: SLOW }, async () => {
   const { pictures } = await run(opened.model, { hires: { ...HIRES, widthPx: 128, heightPx: 96 } });
   expect([pictures[0]!.widthPx, pictures[0]!.heightPx]).toEqual([128, 96]);

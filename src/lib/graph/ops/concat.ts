@@ -1,7 +1,6 @@
 import { defineOp, required, shapeError } from './define';
 
 export interface ConcatAttrs {
-  /** Images concatenate along axis 0 (batch) or 1 (channels). */
   readonly axis: number;
 }
 
@@ -13,7 +12,6 @@ export const concat = defineOp<ConcatAttrs>()({
   infer(inputs, { axis }) {
     const first = required('concat', inputs, 0, 'xs[0]');
     if (axis < 0 || axis >= first.shape.length) throw shapeError('concat', `axis ${axis} must exist`, first.shape);
-    if (first.layout === 'image' && axis > 1) throw shapeError('concat', 'images join along axis 0 or 1', axis);
     let total = 0;
     for (const [i] of inputs.entries()) {
       const x = required('concat', inputs, i, `xs[${i}]`);

@@ -1,7 +1,6 @@
 import { defineOp, required, shapeError } from './define';
 
 export interface SliceAttrs {
-  /** Images slice along axis 0 (batch) or 1 (channels). */
   readonly axis: number;
   readonly start: number;
   readonly length: number;
@@ -16,7 +15,6 @@ export const slice = defineOp<SliceAttrs>()({
     const x = required('slice', inputs, 0, 'x');
     const size = x.shape[axis];
     if (size === undefined) throw shapeError('slice', `axis ${axis} must exist`, x.shape);
-    if (x.layout === 'image' && axis > 1) throw shapeError('slice', 'images slice along axis 0 or 1', axis);
     const whole = Number.isSafeInteger(start) && Number.isSafeInteger(length);
     if (!whole || start < 0 || length < 1 || start + length > size) {
       throw shapeError('slice', `range must lie in 0..${size}`, `${start}..${start + length}`);

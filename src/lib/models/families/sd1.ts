@@ -5,7 +5,7 @@ import { buildPlainUNet, discretePrediction, needOutput } from './unet_family';
 export const sd1: ModelFamily = {
   id: 'sd1',
   label: 'Stable Diffusion 1.x',
-  latent: { channels: 4, stride: 8, multiple: 64, scale: 0.18215, shift: 0 },
+  latent: { channels: 4, stride: 8, multiple: 8, evenMultiple: 64, scale: 0.18215, shift: 0 },
   prediction: discretePrediction('eps'),
   defaults: {
     widthPx: 512,

@@ -29,7 +29,7 @@ const bigG: TextEncoderSlot = {
   clip: { finalNorm: false, baseSkip: 1, project: true },
 };
 
-const latent = { channels: 4, stride: 8, multiple: 32, scale: 0.13025, shift: 0 } as const;
+const latent = { channels: 4, stride: 8, multiple: 8, evenMultiple: 32, scale: 0.13025, shift: 0 } as const;
 
 export const sdxl: ModelFamily = {
   id: 'sdxl',

@@ -12,7 +12,7 @@ import { buildZImage } from '../z_image/network';
 import type { ZImageConfig } from '../z_image/z_image';
 import { needOutput } from './unet_family';
 
-const FLUX_LATENT = { channels: 16, stride: 8, multiple: 16, scale: 0.3611, shift: 0.1159 } as const;
+const FLUX_LATENT = { channels: 16, stride: 8, multiple: 16, evenMultiple: 16, scale: 0.3611, shift: 0.1159 } as const;
 
 const clipPooled: TextEncoderSlot = {
   id: 'clip-l',
@@ -95,7 +95,7 @@ export const chroma: ModelFamily = {
 export const flux2: ModelFamily = {
   id: 'flux2',
   label: 'FLUX.2',
-  latent: { channels: 128, stride: 16, multiple: 16, scale: 1, shift: 0 },
+  latent: { channels: 128, stride: 16, multiple: 16, evenMultiple: 16, scale: 1, shift: 0 },
   prediction: { kind: 'flow', shift: { kind: 'flux2' } },
   defaults: { ...flowDefaults, steps: 4, cfgScale: 1 },
   sizes: MEGAPIXEL,
@@ -124,7 +124,7 @@ export const flux2: ModelFamily = {
 export const sd3: ModelFamily = {
   id: 'sd3',
   label: 'Stable Diffusion 3',
-  latent: { channels: 16, stride: 8, multiple: 16, scale: 1.5305, shift: 0.0609 },
+  latent: { channels: 16, stride: 8, multiple: 16, evenMultiple: 16, scale: 1.5305, shift: 0.0609 },
   prediction: { kind: 'flow', shift: { kind: 'linear', shift: 3 } },
   defaults: { ...flowDefaults, steps: 28, cfgScale: 4.5 },
   sizes: MEGAPIXEL,

@@ -85,6 +85,18 @@ function residualBlock(g: GraphBuilder, x: Value, out: number): Value {
 }
 
 /**
+ * Sides filled up to a multiple with their last rows and columns, so that features round up as the U-Net's levels do.
+ * For averages of two it is the mean of the pixels there are. Source: diffusers `models/adapter.py` (`ceil_mode`).
+ */
+function filledUp(g: GraphBuilder, x: Value, multiple: number): Value {
+  return [2, 3].reduce((y, axis) => {
+    const size = y.shape[axis] ?? 0;
+    const missing = (multiple - (size % multiple)) % multiple;
+    return missing === 0 ? y : g.concat([y, g.slice(y, axis, size - missing, missing)], axis);
+  }, x);
+}
+
+/**
  * Graph: `hint` image [N, C, 8h, 8w] 0..1 (3 channels; 1 for sketch models) → `feature_0`, …, one per U-Net level.
  * @param spec latent cells
  */
@@ -96,11 +108,11 @@ export function buildT2iAdapter(
   const g = GraphBuilder.create('t2i-adapter', weightResolver(part.weights));
   const fold = foldOf({ inChannels });
   const hint = g.input('hint', [batch, hintChannels({ inChannels }), height * 8, width * 8], { layout: 'image' });
-  let h = g.conv2d(g.pixelUnshuffle(hint, fold, 'cyx'), 'adapter.conv_in', { out: stem, kernel: 3 });
+  let h = g.conv2d(g.pixelUnshuffle(filledUp(g, hint, fold), fold, 'cyx'), 'adapter.conv_in', { out: stem, kernel: 3 });
   for (const [i, channels] of levels.entries()) {
     const level = g.at(`adapter.body.${i}`);
     // XL's first level is folded twice as far, and only its third one halves again.
-    if (fold === 16 ? i === 2 : i > 0) h = g.averagePool(h, 2);
+    if (fold === 16 ? i === 2 : i > 0) h = g.averagePool(filledUp(g, h, 2), 2);
     if (h.shape[1] !== channels) h = level.conv2d(h, 'in_conv', { out: channels, kernel: 1 });
     for (let j = 0; j < blocksPerLevel; j += 1) h = residualBlock(level.at(`resnets.${j}`), h, channels);
     g.output(`feature_${i}`, h);

@@ -85,3 +85,20 @@ export function spatialTransformer(
   g.tap('', out);
   return out;
 }
+
+/**
+ * Twice as large, then a convolution. Where the encoder halved an odd side (rounding up), the last row or column is
+ * left out, so that the result fits the skip connection: the same as interpolating to the skip's size by nearest
+ * neighbour. Source: ComfyUI `comfy/ldm/modules/diffusionmodules/openaimodel.py` (Upsample with an output shape).
+ */
+export function upsampleTo(g: GraphBuilder, h: Value, skip: Value | undefined): Value {
+  const [, out = 0, height = 0, width = 0] = h.shape;
+  const [, , skipHeight = 2 * height, skipWidth = 2 * width] = skip?.shape ?? [];
+  if (skipHeight === 2 * height && skipWidth === 2 * width) {
+    return g.conv2d(h, 'conv', { out, kernel: 3, upsample: 2 });
+  }
+  let large = g.upsampleNearest(h, 2);
+  if (skipHeight < 2 * height) large = g.slice(large, 2, 0, skipHeight);
+  if (skipWidth < 2 * width) large = g.slice(large, 3, 0, skipWidth);
+  return g.conv2d(large, 'conv', { out, kernel: 3 });
+}

@@ -27,8 +27,8 @@ export function unetSkips({ down }: Pick<UNetConfig, 'down'>): number {
   return 1 + down.reduce((sum, level) => sum + level.blocks.length + (level.resample ? 1 : 0), 0);
 }
 
-/** Latent sides must be multiples of this: one halving per level that downsamples. */
-export function unetMultiple({ down }: Pick<UNetConfig, 'down'>): number {
+/** Latent sides that are multiples of this halve without a remainder at every level; others cost a copy per level. */
+export function unetEvenCells({ down }: Pick<UNetConfig, 'down'>): number {
   return 2 ** down.filter((level) => level.resample).length;
 }
 

@@ -1,7 +1,7 @@
 /** The Stable Diffusion U-Net as a graph. Source: Rombach et al. 2022; Podell et al. 2023 (vector condition). */
 import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
-import { resnet, spatialTransformer, type TransformerContext } from './blocks';
+import { resnet, spatialTransformer, upsampleTo, type TransformerContext } from './blocks';
 import { featureAfterResample, type UNetConfig } from './config';
 import { NORM_EPS } from '../norm_eps';
 
@@ -122,7 +122,7 @@ export function unet(g: GraphBuilder, config: UNetConfig, inputs: UNetInputs): V
     }
     if (level.resample) {
       const at = g.at(`up_blocks.${i}.upsamplers.0`);
-      h = at.conv2d(h, 'conv', { out: h.shape[1] ?? 0, kernel: 3, upsample: 2 });
+      h = upsampleTo(at, h, skips.at(-1));
       at.tap('', h);
     }
   }

@@ -55,6 +55,24 @@ export const layoutCases: readonly OpCase[] = [
   ),
   concat(
     [
+      [2, 3, 5, 4],
+      [2, 3, 1, 4],
+    ],
+    2,
+    true,
+    'a row more',
+  ),
+  concat(
+    [
+      [2, 3, 5, 4],
+      [2, 3, 5, 1],
+    ],
+    3,
+    true,
+    'a column more',
+  ),
+  concat(
+    [
       [2, 5, 8],
       [2, 7, 8],
     ],
@@ -83,6 +101,8 @@ export const layoutCases: readonly OpCase[] = [
   concat([[4]], 0, false, 'one part'),
   slice([2, 8, 5, 3], 1, 3, 4, true, 'channels'),
   slice([3, 8, 5, 3], 0, 1, 2, true, 'batch'),
+  slice([2, 7, 5, 3], 2, 1, 3, true, 'rows of an image'),
+  slice([2, 7, 5, 6], 3, 0, 5, true, 'columns of an image'),
   slice([2, 9, 12], 2, 5, 3, false, 'last axis'),
   slice([2, 9, 12], 1, 4, 5, false, 'middle axis'),
   slice([5, 3], 0, 4, 1, false, 'last row'),

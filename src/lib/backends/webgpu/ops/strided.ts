@@ -152,9 +152,9 @@ export function recordLayoutCopy(
   recordBoxCopy(ctx, { axes, source, target });
 }
 
-/** Axis of memory that holds the logical axis of a value. */
+/** Axis of memory that holds the logical axis of a value: `[N, C, H, W]` lies as `[N, H, W, C]`. */
 function memoryAxis(layout: Value['layout'], axis: number): number {
-  return layout === 'image' && axis === 1 ? 3 : axis;
+  return layout === 'image' ? ([0, 3, 1, 2][axis] ?? axis) : axis;
 }
 
 function id(value: number | undefined): number {
