@@ -11,6 +11,7 @@ import type { SamplerDef } from '../../src/lib/sampling/sampler';
 import type { ScheduleDef } from '../../src/lib/sampling/schedule';
 import { schedules } from '../../src/lib/sampling/schedule_registry';
 import { fluxPage } from './docs/flux_page';
+import { hooksPage } from './docs/hooks_page';
 import { codes, table } from './docs/markdown';
 import { modelsPage } from './docs/models_page';
 import { operatorsPage } from './docs/operators_page';
@@ -107,6 +108,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'codex/models.md': modelsPage,
   'codex/operators.md': operatorsPage,
   'codex/flux_options.md': fluxPage,
+  'codex/extension_hooks.md': hooksPage,
 };
 
 const check = process.argv.includes('--check');

@@ -1,11 +1,18 @@
 /** What an extension is: a manifest and functions by hook name. Version 1 of the contract. */
 import { AppError } from '../base/errors';
+import type { GenerateRequest } from '../rpc/engine';
 import type { HookName, HookPayloads } from './hooks';
+import { orderNames } from './order';
 
 /** Raised when a payload changes its meaning or a hook disappears; new hooks and fields do not raise it. */
 export const EXTENSION_API_VERSION = 1;
 
-export type HookFunction<K extends HookName> = (payload: HookPayloads[K]) => void | Promise<void>;
+/** The job that a hook is called in; what the web UIs hand over as `p`. */
+export interface HookJob {
+  readonly request: GenerateRequest;
+}
+
+export type HookFunction<K extends HookName> = (payload: HookPayloads[K], job: HookJob) => void | Promise<void>;
 
 export interface Extension {
   /** Unique; letters, digits, dots and dashes. */
@@ -32,9 +39,17 @@ export interface HookFailure {
 export class HookRunner {
   readonly #extensions: readonly Extension[];
   readonly #onFailure: (failure: HookFailure) => void;
+  readonly #job: HookJob;
 
-  /** @throws AppError 'argument/invalid' for an id given twice, a malformed id or another API version */
-  constructor(extensions: readonly Extension[], onFailure: (failure: HookFailure) => void) {
+  /**
+   * @param first  ids that the user wants to run before all others, in this order
+   * @throws AppError 'argument/invalid' for an id given twice, a malformed id or another API version
+   */
+  constructor(
+    extensions: readonly Extension[],
+    job: HookJob,
+    { first, onFailure }: { first?: readonly string[] | undefined; onFailure: (failure: HookFailure) => void },
+  ) {
     const ids = new Set<string>();
     for (const { id, apiVersion } of extensions) {
       const version: number = apiVersion;
@@ -47,7 +62,10 @@ export class HookRunner {
       }
       ids.add(id);
     }
-    this.#extensions = orderExtensions(extensions);
+    const byId = new Map(extensions.map((extension) => [extension.id, extension]));
+    const wishes = extensions.map(({ id, before = [], after = [] }) => ({ name: id, before, after }));
+    this.#extensions = orderNames([...byId.keys()], wishes, first).flatMap((id) => byId.get(id) ?? []);
+    this.#job = job;
     this.#onFailure = onFailure;
   }
 
@@ -61,7 +79,7 @@ export class HookRunner {
       const run = hooks[hook];
       if (!run) continue;
       try {
-        await run(payload);
+        await run(payload, this.#job);
       } catch (cause) {
         if (cause instanceof AppError && cause.code.startsWith('job/')) throw cause;
         this.#onFailure({ extension: id, hook, cause });
@@ -69,24 +87,4 @@ export class HookRunner {
     }
     return payload;
   }
-}
-
-/** Registration order, then `before` and `after`; unknown names and circles are ignored. Stable. */
-export function orderExtensions(extensions: readonly Extension[]): Extension[] {
-  const byId = new Map(extensions.map((extension) => [extension.id, extension]));
-  const earlier = new Map(extensions.map(({ id, after = [] }) => [id, after.filter((name) => byId.has(name))]));
-  for (const { id, before = [] } of extensions) for (const name of before) earlier.get(name)?.push(id);
-  const sorted: Extension[] = [];
-  const seen = new Set<string>();
-  const visit = (extension: Extension): void => {
-    if (seen.has(extension.id)) return;
-    seen.add(extension.id);
-    for (const name of earlier.get(extension.id) ?? []) {
-      const other = byId.get(name);
-      if (other) visit(other);
-    }
-    sorted.push(extension);
-  };
-  for (const extension of extensions) visit(extension);
-  return sorted;
 }

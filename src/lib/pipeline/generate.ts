@@ -15,6 +15,7 @@ import { JobMeter } from './job_meter';
 import { jobSettings } from './job_settings';
 import type { Embedding } from './embeddings';
 import type { LoadedModel } from './loaded_model';
+import { hookLatent } from './sample_batch';
 import type { NetworkStacks, ResolveLora } from './networks';
 import type { EncodePicture } from './save_picture';
 import type { LoadUpscaler, ReadAsset } from './upscalers';
@@ -36,6 +37,8 @@ export interface GenerateHost {
   /** Sees the final latents before they are decoded. */
   readonly onLatents?: (latents: HostTensor, batch: number) => void;
   readonly extensions?: readonly Extension[];
+  /** Ids of extensions that run before all others, in this order. */
+  readonly extensionsFirst?: readonly string[];
   /** The file of a `<lora:name>` tag; absent: tags are removed and nothing is loaded. */
   readonly resolveLora?: ResolveLora;
   /** Keeps adapters read between jobs of one session. */
@@ -61,10 +64,18 @@ export async function generate(model: LoadedModel, request: GenerateRequest, hos
   const clock = new JobClock();
   model.tiledVae = request.tiledVae ?? 'auto';
   const meter = new JobMeter(model.residency, clock);
-  const hooks = new HookRunner(host.extensions ?? [], ({ extension, hook, cause }) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    host.onEvent({ kind: 'notice', code: 'extension', message: `${extension}: its hook ${hook} failed: ${reason}` });
-  });
+  const hooks = new HookRunner(
+    host.extensions ?? [],
+    { request },
+    {
+      first: host.extensionsFirst,
+      onFailure({ extension, hook, cause }) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        const message = `${extension}: its hook ${hook} failed: ${reason}`;
+        host.onEvent({ kind: 'notice', code: 'extension', message });
+      },
+    },
+  );
   const images: GeneratedImage[] = [];
   const pictures: PixelImage[] = [];
   let grid: GeneratedImage | undefined;
@@ -92,12 +103,12 @@ export async function generate(model: LoadedModel, request: GenerateRequest, hos
       }
     }
     if (request.grid && pictures.length > 1) grid = await job.grid(pictures);
-    await hooks.emit('done', { images: images.length, interrupted });
+    await hooks.emit('done', { images, interrupted });
   } catch (error) {
     const stopped = error instanceof AppError && error.code === 'job/cancelled';
     if (!stopped || images.length === 0) throw error;
     interrupted = true;
-    await hooks.emit('done', { images: images.length, interrupted });
+    await hooks.emit('done', { images, interrupted });
   } finally {
     clock.stop();
     telemetry = await meter.finish();
@@ -105,8 +116,4 @@ export async function generate(model: LoadedModel, request: GenerateRequest, hos
   const { peakBytes } = telemetry.memory;
   const result = { images, times: clock.times, peakBytes, interrupted, telemetry };
   return grid ? { ...result, grid } : result;
-}
-
-function hookLatent({ shape, data }: HostTensor): { shape: readonly number[]; data: Float32Array } {
-  return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data) };
 }

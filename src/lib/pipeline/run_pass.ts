@@ -12,7 +12,14 @@ import type { HiresSettings } from './job_settings';
 import type { MaskBlend } from './mask_blend';
 import type { JobNoise } from './noise_source';
 import { previewOf } from './preview';
-import { sampleBatch, StepClock, type DenoiserSetup, type SampledBatch } from './sample_batch';
+import {
+  hookConditions,
+  hookLatent,
+  sampleBatch,
+  StepClock,
+  type DenoiserSetup,
+  type SampledBatch,
+} from './sample_batch';
 
 export interface PassOptions extends DenoiserSetup {
   readonly pass: SamplingPass;
@@ -53,7 +60,8 @@ export async function runPass(options: PassOptions): Promise<SampledBatch> {
   const multiplier = init ? (request.init?.noiseMultiplier ?? 1) : 1;
   const unit: HookLatent = { shape, data: startNoise(options.startNoise, first, shape) };
   const start = startLatent(levels.start, { ...unit, multiplier }, init?.latents);
-  const told = await hooks.emit('beforeSampling', { pass: options.pass, noise: unit, start });
+  const conditions = hookConditions(options.conditions.at(1));
+  const told = await hooks.emit('beforeSampling', { pass: options.pass, noise: unit, conditions, start });
   const begun = await addExtraNoise(options, told.start, unit);
   const calls = totalCalls(steps, names.sampler.secondOrder === true);
   const { refiner } = options;
@@ -177,7 +185,7 @@ async function addExtraNoise(
 ): Promise<HookLatent> {
   const amount = request.extraNoise ?? 0;
   if (!init || amount === 0) return start;
-  await hooks.emit('extraNoise', { noise, start });
+  await hooks.emit('extraNoise', { noise, init: hookLatent(init.latents), start });
   return { shape: start.shape, data: start.data.map((value, i) => value + amount * (noise.data[i] ?? 0)) };
 }
 

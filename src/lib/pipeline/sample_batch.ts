@@ -2,7 +2,7 @@
 import type { DeviceTensor, HostTensor } from '../backends/backend';
 import { AppError } from '../base/errors';
 import type { HookRunner } from '../extensions/api';
-import type { HookLatent } from '../extensions/hooks';
+import type { HookConditions, HookLatent } from '../extensions/hooks';
 import type { HostArray } from '../models/family';
 import type { GuidanceRequest } from '../rpc/engine';
 import { runSampler } from '../sampling/context';
@@ -12,7 +12,7 @@ import type { GivenOptions } from '../sampling/options';
 import type { SamplerDef, SigmaRange } from '../sampling/sampler';
 import type { ConditionPlan } from './conditions';
 import type { ControlSet } from './control/control_set';
-import { GuidedDenoiser } from './guided_denoiser';
+import { GuidedDenoiser, type StepConditions } from './guided_denoiser';
 import { deviceLatentOps } from './latents';
 import type { LoadedModel } from './loaded_model';
 import { createBlender, type Blender, type MaskBlend } from './mask_blend';
@@ -86,7 +86,7 @@ export async function sampleBatch(options: SampleBatchOptions): Promise<SampledB
     const final = await run.finish(latent, x);
     const latents = await backend.download(final);
     if (final !== x) final.dispose();
-    if (run.blends) await hooks.emit('maskBlend', { step: run.calls, sigma: 0, final: true });
+    if (options.mask) await run.tellBlend(0, true, () => Promise.resolve(hookLatent(latents)));
     return { latents, interrupted: false };
   } catch (error) {
     const interrupted = error instanceof AppError && error.code === 'job/cancelled';
@@ -117,10 +117,6 @@ class BatchRun {
       : undefined;
   }
 
-  get blends(): boolean {
-    return this.#blender !== undefined;
-  }
-
   async denoise(at: DeviceTensor, sigma: number): Promise<{ denoised: DeviceTensor; uncond?: DeviceTensor }> {
     const { hooks, sampler, signal, guidance, totalCalls: steps, cfgRescale } = this.#options;
     const step = this.calls;
@@ -138,8 +134,11 @@ class BatchRun {
         steps,
         sigma,
       );
-      const told = await hooks.emit('denoiserInput', { sigma, step, steps, cfgScale, read: () => this.#read(seen) });
-      const result = await this.#denoiser.denoise(seen, sigma, this.#setup.conditions.at(step + 1), {
+      const conditions = this.#setup.conditions.at(step + 1);
+      const read = () => this.#read(seen);
+      const shown = hookConditions(conditions);
+      const told = await hooks.emit('denoiserInput', { sigma, step, steps, conditions: shown, cfgScale, read });
+      const result = await this.#denoiser.denoise(seen, sigma, conditions, {
         cfgScale: told.cfgScale,
         rescale: cfgRescale ?? 0,
         needsUncond: sampler.needsUncond === true,
@@ -165,7 +164,7 @@ class BatchRun {
         const blended = await this.#blender.after(denoised, sigma);
         denoised.dispose();
         denoised = blended;
-        await hooks.emit('maskBlend', { step, sigma, final: false });
+        await this.tellBlend(sigma, false, () => this.#read(blended));
       }
       await hooks.emit('afterGuidance', { sigma, step, steps, read: () => this.#read(denoised) });
       this.calls = step + 1;
@@ -181,6 +180,13 @@ class BatchRun {
     const blended = await this.#blender.final(latent);
     if (latent !== callersOwn && latent !== blended) latent.dispose();
     return blended;
+  }
+
+  async tellBlend(sigma: number, final: boolean, read: () => Promise<HookLatent>): Promise<void> {
+    const { hooks, mask, start } = this.#options;
+    if (!mask) return;
+    const told = { mask: { shape: start.shape.slice(2), data: mask.mask }, init: hookLatent(mask.init) };
+    await hooks.emit('maskBlend', { step: this.calls, sigma, final, ...told, read });
   }
 
   dispose(): void {
@@ -204,8 +210,7 @@ class BatchRun {
   }
 
   async #read(tensor: DeviceTensor): Promise<HookLatent> {
-    const { shape, data } = await this.#options.model.backend.download(tensor);
-    return { shape, data: Float32Array.from(data) };
+    return hookLatent(await this.#options.model.backend.download(tensor));
   }
 }
 
@@ -216,6 +221,16 @@ const IMAGE_SCALE = 1.5;
 function editScale({ detected }: LoadedModel, guidance: GuidanceRequest | undefined): number | undefined {
   const edits = detected.inputs.includes('concat') && detected.denoiser.architecture === 'unet';
   return edits ? (guidance?.imageScale ?? IMAGE_SCALE) : undefined;
+}
+
+/** A tensor for extensions. */
+export function hookLatent({ shape, data }: HostTensor): HookLatent {
+  return { shape, data: data instanceof Float32Array ? data : Float32Array.from(data) };
+}
+
+/** What a call is conditioned on, for extensions; views, not copies. */
+export function hookConditions({ conds, uncond }: StepConditions): HookConditions {
+  return { positive: conds.map(({ weight, conditioning }) => ({ weight, inputs: conditioning })), negative: uncond };
 }
 
 /** Remaining time from the steps so far; the first step counts little because it compiles and warms up. */

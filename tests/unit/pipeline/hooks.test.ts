@@ -2,12 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EXTENSION_API_VERSION, HookRunner, orderExtensions, type Extension } from '../../../src/lib/extensions/api';
+import { EXTENSION_API_VERSION, HookRunner, type Extension } from '../../../src/lib/extensions/api';
 import { BUILTIN_EXTENSIONS } from '../../../src/lib/extensions/builtin_list';
-import { HOOKS, type HookName } from '../../../src/lib/extensions/hooks';
-import type { GenerateRequest } from '../../../src/lib/rpc/engine';
+import { HOOKS, OTHER_CALLBACKS, type HookName } from '../../../src/lib/extensions/hooks';
+import { orderNames, type OrderWish } from '../../../src/lib/extensions/order';
+import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
 import { goldenGroup } from '../../golden/golden_dir';
-import { boxMask, openDefault, pattern, run, type Opened } from './harness';
+import { BASE, boxMask, openDefault, pattern, run, type Opened } from './harness';
 
 interface Settings {
   readonly n_iter: number;
@@ -31,9 +32,43 @@ interface Trace {
   readonly events: readonly (readonly [string, Readonly<Record<string, unknown>>?])[];
 }
 
+interface OrderCase {
+  readonly id: string;
+  readonly category: string;
+  readonly registered: readonly string[];
+  readonly instructions: readonly OrderWish[];
+  readonly prioritized: readonly string[];
+  readonly expected: readonly string[];
+  readonly called: readonly string[];
+}
+
+interface Listed {
+  readonly name: string;
+  readonly args: readonly string[];
+}
+
+interface HookLists {
+  readonly script_hooks: readonly Listed[];
+  readonly script_ui_hooks: readonly Listed[];
+  readonly global_callbacks: readonly Listed[];
+  readonly rules: { readonly reversed: readonly string[] };
+}
+
 const root = goldenGroup('text');
-const file = root && join(root, 'hooks/traces.json');
-const traces = file && existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { traces: Trace[] }).traces : [];
+function golden<T>(name: string): T | undefined {
+  const file = root && join(root, 'hooks', name);
+  return file && existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined;
+}
+const traces = golden<{ traces: Trace[] }>('traces.json')?.traces ?? [];
+const orders = golden<{ cases: OrderCase[] }>('ordering.json')?.cases ?? [];
+const lists = golden<HookLists>('hooks.json');
+
+/** `pp{crop_region,image_mask}` names two arguments; `p` and `*args` (own controls) belong to no single hook. */
+function argumentsOf({ args }: Listed): string[] {
+  return args
+    .flatMap((arg) => /\{(.*)\}/.exec(arg)?.[1]?.split(',') ?? [arg])
+    .filter((arg) => arg !== '' && arg !== 'p' && !arg.startsWith('*'));
+}
 
 /** Every hook recorded by the name that the web UIs give it, with the payload fields that traces show. */
 function recorder(events: unknown[]): Extension {
@@ -110,6 +145,38 @@ beforeAll(async () => {
 afterAll(() => opened.close());
 const SLOW = 60_000;
 
+describe('every callback of the web UIs', () => {
+  if (!lists) it.skip('skipped: the golden folder has no hook lists', () => undefined);
+  const rows = new Map<string, Readonly<Record<string, unknown>>>(HOOKS.map(({ upstream, args }) => [upstream, args]));
+  const known = lists ? [...lists.script_hooks, ...lists.global_callbacks] : [];
+  it.each(known.map((one) => [one.name, one] as const))(
+    '%s is a hook with all its arguments, or explained',
+    (_, one) => {
+      const args = rows.get(one.name);
+      if (!args) expect(OTHER_CALLBACKS[one.name]?.instead).toBeTruthy();
+      else expect(Object.keys(args).sort()).toEqual(argumentsOf(one).sort());
+    },
+  );
+  if (!lists) return;
+  it('is one of them, the panels too, and undoing runs backwards', () => {
+    for (const { name } of lists.script_ui_hooks) expect(OTHER_CALLBACKS[name]?.instead).toBeTruthy();
+    const all = new Set([...known, ...lists.script_ui_hooks].map(({ name }) => name));
+    for (const name of [...rows.keys(), ...Object.keys(OTHER_CALLBACKS)]) expect([...all]).toContain(name);
+    const reversed = Object.keys(OTHER_CALLBACKS).filter((name) => OTHER_CALLBACKS[name]?.reversed);
+    expect(reversed.sort()).toEqual([...lists.rules.reversed].sort());
+  });
+});
+
+describe('order of callbacks', () => {
+  if (orders.length === 0) it.skip('skipped: the golden folder has no orders', () => undefined);
+  it.each(orders.map((one) => [`${one.id} ${one.category}`, one] as const))('%s', (_, one) => {
+    const sorted = orderNames(one.registered, one.instructions, one.prioritized);
+    expect(sorted).toEqual(one.expected);
+    const category = one.category.replace(/^script_(?!unloaded)/, '');
+    expect(OTHER_CALLBACKS[category]?.reversed ? sorted.reverse() : sorted).toEqual(one.called);
+  });
+});
+
 describe('order of hooks', () => {
   if (traces.length === 0) it.skip('skipped: the golden folder has no hook traces', () => undefined);
   for (const trace of traces) {
@@ -173,6 +240,46 @@ describe('order of hooks', () => {
     ).rejects.toMatchObject({ code: 'sampler/unknown' });
     expect(failed).toEqual([['setup'], ['before_process']]);
   });
+
+  it('hands over every argument that the table promises', { timeout: SLOW }, async () => {
+    const seen = new Map<HookName, Set<string>>();
+    const read: Promise<{ shape: readonly number[] }>[] = [];
+    const hooks = Object.fromEntries(
+      HOOKS.map(({ name }) => [
+        name,
+        (payload: Record<string, unknown>, job: unknown) => {
+          const fields = Object.entries(payload).flatMap(([field, value]) => (value === undefined ? [] : [field]));
+          seen.set(name, new Set([...(seen.get(name) ?? []), ...fields, ...(job ? ['job'] : [])]));
+          if (typeof payload['read'] === 'function') read.push((payload['read'] as () => (typeof read)[number])());
+        },
+      ]),
+    );
+    const host = {
+      extensions: [{ id: 'all', label: '', apiVersion: 1, hooks } satisfies Extension],
+      resolveLora: () => Promise.resolve(undefined),
+    };
+    const inpaint: InpaintRequest = {
+      mask: boxMask(64, 64, [8, 8, 40, 40]),
+      invert: false,
+      blurPx: 0,
+      fill: 'original',
+      area: 'whole',
+      paddingPx: 0,
+    };
+    const init = { image: pattern(64, 64), strength: 0.6, resizeMode: 'just' as const, inpaint };
+    await run(opened.model, { init, extraNoise: 0.1, batchCount: 2, grid: true }, host);
+    const hires = { upscaler: 'Latent', scale: 1.5, widthPx: 0, heightPx: 0, steps: 1, strength: 0.6 };
+    await run(
+      opened.model,
+      { steps: 1, hires: { ...hires, sampler: '', schedule: '', prompt: '', negativePrompt: '' } },
+      host,
+    );
+    for (const { name, args } of HOOKS) {
+      const places = Object.values(args as Record<string, unknown>).filter((place) => typeof place === 'string');
+      for (const place of [...places, 'job']) expect([...(seen.get(name) ?? [])], name).toContain(place);
+    }
+    for (const { shape } of await Promise.all(read)) expect(shape.slice(0, 2)).toEqual([1, 4]);
+  });
 });
 
 it('reports a failing hook with its owner while the rest continues', { timeout: SLOW }, async () => {
@@ -226,30 +333,21 @@ it('lets hooks change the prompt, the latent, the picture and the infotext', { t
   expect(infotexts).toEqual(['mine']);
 });
 
-it('orders extensions by their wishes and refuses what is no extension', () => {
+it('orders extensions by their wishes and the user, and refuses what is no extension', async () => {
+  const called: string[] = [];
   const named = (id: string, over: Partial<Extension> = {}): Extension => ({
     id,
     label: id,
     apiVersion: 1,
-    hooks: {},
+    hooks: { setup: (_, job) => void called.push(`${id}${job.request.seed}`) },
     ...over,
   });
-  const ids = (list: readonly Extension[]): string =>
-    orderExtensions(list)
-      .map((e) => e.id)
-      .join('');
-  expect(ids([named('a', { after: ['c'] }), named('b'), named('c')])).toBe('cab');
-  expect(ids([named('a'), named('b', { before: ['a'] }), named('c', { after: ['gone'] })])).toBe('bac');
-  expect(ids([named('a', { after: ['b'] }), named('b', { after: ['a'] })])).toHaveLength(2);
-  const bad: [Extension, Extension?][] = [[named('a'), named('a')], [named('a b')]];
-  for (const list of bad) {
-    expect(
-      () =>
-        new HookRunner(
-          list.filter((e) => e !== undefined),
-          () => undefined,
-        ),
-    ).toThrow(/unique id/);
+  const onFailure = () => undefined;
+  const list = [named('a', { after: ['c'] }), named('b'), named('c'), named('d')];
+  await new HookRunner(list, { request: BASE }, { first: ['d'], onFailure }).emit('setup', { request: BASE });
+  expect(called).toEqual(['d7', 'c7', 'a7', 'b7']);
+  for (const bad of [[named('a'), named('a')], [named('a b')]]) {
+    expect(() => new HookRunner(bad, { request: BASE }, { onFailure })).toThrow(/unique id/);
   }
   const names: HookName[] = HOOKS.map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
