@@ -102,7 +102,8 @@ export const arLater: LaterMessages = {
   'params.variationStrength': 'قوة التنويع',
   'params.clipSkip.hint': 'يتجاوز آخر طبقات مُرمِّز النص؛ بعض النماذج دُرّبت على 2.',
   'params.emphasis': 'التشديد',
-  'params.emphasis.hint': 'ما تفعله (الأقواس:1.2).',
+  'params.emphasis.hint':
+    'ما تفعله (الأقواس:1.2). يقرأ ComfyUI النص كله بطريقته: دون تبديل حسب الخطوات أو AND أو BREAK.',
   'params.cfgRescale': 'إعادة تحجيم التوجيه',
   'params.cfgRescale.hint': 'ضد الألوان الباهتة أو المحترقة عند التوجيه العالي.',
   'params.skipEarly': 'التخطي في البداية',

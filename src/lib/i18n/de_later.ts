@@ -95,7 +95,8 @@ export const deLater: LaterMessages = {
   'params.variationStrength': 'Stärke der Variation',
   'params.clipSkip.hint': 'Lässt die letzten Schichten des Textencoders weg; manche Modelle wurden mit 2 trainiert.',
   'params.emphasis': 'Betonung',
-  'params.emphasis.hint': 'Was (Klammern:1.2) bewirken.',
+  'params.emphasis.hint':
+    'Was (Klammern:1.2) bewirken. ComfyUI liest den ganzen Prompt auf seine Art: ohne Wechsel, AND und BREAK.',
   'params.cfgRescale': 'Führung zurückskalieren',
   'params.cfgRescale.hint': 'Gegen ausgewaschene oder verbrannte Farben bei starker Führung.',
   'params.skipEarly': 'Am Anfang auslassen',

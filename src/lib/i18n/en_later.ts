@@ -95,7 +95,8 @@ export const enLater = {
   'params.variationStrength': 'Variation strength',
   'params.clipSkip.hint': 'Leaves out the last layers of the text encoder; some models were trained with 2.',
   'params.emphasis': 'Emphasis',
-  'params.emphasis.hint': 'What (brackets:1.2) do.',
+  'params.emphasis.hint':
+    'What (brackets:1.2) do. ComfyUI reads the whole prompt its own way: no editing, AND or BREAK.',
   'params.cfgRescale': 'Guidance rescale',
   'params.cfgRescale.hint': 'Against washed-out or burnt colours at high guidance.',
   'params.skipEarly': 'Skip at the start',

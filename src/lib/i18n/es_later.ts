@@ -95,7 +95,8 @@ export const esLater: LaterMessages = {
   'params.variationStrength': 'Fuerza de variación',
   'params.clipSkip.hint': 'Omite las últimas capas del codificador de texto; algunos modelos se entrenaron con 2.',
   'params.emphasis': 'Énfasis',
-  'params.emphasis.hint': 'Qué hacen los (paréntesis:1.2).',
+  'params.emphasis.hint':
+    'Qué hacen los (paréntesis:1.2). ComfyUI lee todo el prompt a su manera: sin edición por pasos, AND ni BREAK.',
   'params.cfgRescale': 'Reescalado de la guía',
   'params.cfgRescale.hint': 'Contra colores lavados o quemados con guía alta.',
   'params.skipEarly': 'Omitir al principio',

@@ -96,7 +96,8 @@ export const frLater: LaterMessages = {
   'params.clipSkip.hint':
     'Omet les dernières couches de l’encodeur de texte ; certains modèles ont été entraînés avec 2.',
   'params.emphasis': 'Accentuation',
-  'params.emphasis.hint': 'Ce que font les (parenthèses:1.2).',
+  'params.emphasis.hint':
+    'Ce que font les (parenthèses:1.2). ComfyUI lit tout le prompt à sa façon : sans alternance, AND ni BREAK.',
   'params.cfgRescale': 'Remise à l’échelle du guidage',
   'params.cfgRescale.hint': 'Contre les couleurs délavées ou brûlées à fort guidage.',
   'params.skipEarly': 'Omettre au début',

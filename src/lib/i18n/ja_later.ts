@@ -95,7 +95,8 @@ export const jaLater: LaterMessages = {
   'params.variationStrength': 'バリエーションの強さ',
   'params.clipSkip.hint': 'テキストエンコーダーの最後の層を省きます。2で学習したモデルもあります。',
   'params.emphasis': '強調',
-  'params.emphasis.hint': '（かっこ:1.2）の効き方。',
+  'params.emphasis.hint':
+    '（かっこ:1.2）の効き方。ComfyUI ではプロンプト全体をその流儀で読み、途中切り替え・AND・BREAK は使えません。',
   'params.cfgRescale': 'ガイダンスの再スケール',
   'params.cfgRescale.hint': '強いガイダンスでの白飛びや焼けを抑えます。',
   'params.skipEarly': '最初に省く割合',

@@ -95,7 +95,8 @@ export const ptBRLater: LaterMessages = {
   'params.variationStrength': 'Força da variação',
   'params.clipSkip.hint': 'Omite as últimas camadas do codificador de texto; alguns modelos foram treinados com 2.',
   'params.emphasis': 'Ênfase',
-  'params.emphasis.hint': 'O que fazem os (parênteses:1.2).',
+  'params.emphasis.hint':
+    'O que fazem os (parênteses:1.2). O ComfyUI lê todo o prompt à sua maneira: sem troca por etapas, AND nem BREAK.',
   'params.cfgRescale': 'Reescala da orientação',
   'params.cfgRescale.hint': 'Contra cores lavadas ou queimadas com orientação alta.',
   'params.skipEarly': 'Omitir no início',

@@ -100,7 +100,8 @@ export const ruLater: LaterMessages = {
   'params.variationStrength': 'Сила вариации',
   'params.clipSkip.hint': 'Пропускает последние слои текстового кодировщика; некоторые модели обучены с 2.',
   'params.emphasis': 'Выделение',
-  'params.emphasis.hint': 'Что делают (скобки:1.2).',
+  'params.emphasis.hint':
+    'Что делают (скобки:1.2). ComfyUI читает весь промпт по-своему: без смены по шагам, AND и BREAK.',
   'params.cfgRescale': 'Масштаб наведения',
   'params.cfgRescale.hint': 'Против блёклых или пережжённых цветов при сильном наведении.',
   'params.skipEarly': 'Пропуск в начале',

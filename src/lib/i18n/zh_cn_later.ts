@@ -95,7 +95,8 @@ export const zhCNLater: LaterMessages = {
   'params.variationStrength': '变体强度',
   'params.clipSkip.hint': '跳过文本编码器的最后几层；有些模型以 2 训练。',
   'params.emphasis': '强调方式',
-  'params.emphasis.hint': '（括号:1.2）的作用方式。',
+  'params.emphasis.hint':
+    '（括号:1.2）的作用方式。ComfyUI 会按自己的方式读取整个提示词：不支持分步编辑、AND 和 BREAK。',
   'params.cfgRescale': '引导重缩放',
   'params.cfgRescale.hint': '抑制高引导下的发灰或过曝。',
   'params.skipEarly': '起始跳过比例',

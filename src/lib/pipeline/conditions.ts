@@ -24,10 +24,15 @@ const AESTHETIC = { prompt: 6, negative: 2.5 };
 export class ConditionPlan {
   readonly #positive: EncodePlan;
   readonly #negative: EncodePlan;
-  readonly #encoded: readonly Conditioning[];
+  /** By part (the negative prompt last) and text. */
+  readonly #encoded: readonly ReadonlyMap<number, Conditioning>[];
   readonly #cache = new Map<string, StepConditions>();
 
-  private constructor(positive: EncodePlan, negative: EncodePlan, encoded: readonly Conditioning[]) {
+  private constructor(
+    positive: EncodePlan,
+    negative: EncodePlan,
+    encoded: readonly ReadonlyMap<number, Conditioning>[],
+  ) {
     this.#positive = positive;
     this.#negative = negative;
     this.#encoded = encoded;
@@ -39,15 +44,24 @@ export class ConditionPlan {
       steps: texts.steps,
       ...(texts.hiresSteps === undefined ? {} : { hiresSteps: texts.hiresSteps }),
     };
-    const positive = encodePlan(texts.prompt, counts);
-    const negative = encodePlan(texts.negative, { ...counts, negative: true });
-    const encoded = await encodePrompts(model, [...positive.texts, ...negative.texts], options);
+    const plain = options.emphasis === 'ComfyUI';
+    const positive = encodePlan(texts.prompt, { ...counts, plain });
+    const negative = encodePlan(texts.negative, { ...counts, plain, negative: true });
+    const batches = [positive, negative].flatMap(({ texts: all, parts }) =>
+      parts.map(({ batch }) => batch.map(({ text, count }) => ({ text: all[text] ?? '', count }))),
+    );
+    const encoded = await encodePrompts(model, batches, options);
     const { zeroNegative } = model.detected.family;
-    const complete = encoded.map((conditioning, i) => {
-      const isNegative = i >= positive.texts.length;
-      const text = negative.texts[i - positive.texts.length];
-      const own = isNegative && zeroNegative && text === '' ? zeroed(conditioning) : conditioning;
-      return { ...own, ...sizeConditions(model, texts, isNegative ? AESTHETIC.negative : AESTHETIC.prompt) };
+    const complete = [...positive.parts, ...negative.parts].map(({ batch }, part) => {
+      const isNegative = part >= positive.parts.length;
+      const size = sizeConditions(model, texts, isNegative ? AESTHETIC.negative : AESTHETIC.prompt);
+      return new Map(
+        batch.map(({ text }, i): [number, Conditioning] => {
+          const conditioning = encoded[part]?.[i] ?? {};
+          const own = isNegative && zeroNegative && negative.texts[text] === '' ? zeroed(conditioning) : conditioning;
+          return [text, { ...own, ...size }];
+        }),
+      );
     });
     return new ConditionPlan(positive, negative, complete);
   }
@@ -60,10 +74,10 @@ export class ConditionPlan {
     let conditions = this.#cache.get(key);
     if (!conditions) {
       const conds = this.#positive.parts.flatMap((part, i) => {
-        const conditioning = this.#encoded[chosen[i] ?? 0];
+        const conditioning = this.#encoded[i]?.get(chosen[i] ?? 0);
         return conditioning ? [{ weight: part.weight, conditioning }] : [];
       });
-      const uncond = this.#encoded[this.#positive.texts.length + negative] ?? {};
+      const uncond = this.#encoded[this.#positive.parts.length]?.get(negative) ?? {};
       conditions = { conds, uncond };
       this.#cache.set(key, conditions);
     }

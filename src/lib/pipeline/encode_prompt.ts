@@ -8,10 +8,11 @@ import type { TextEncoderId } from '../models/part';
 import type { ModelOptionValues } from '../options/model_options';
 import { chunkPrompt, type PromptChunk } from '../prompt/chunks';
 import type { EmphasisMode } from '../prompt/attention';
-import { applyEmphasis } from '../prompt/emphasis';
+import { chunkComfy, parseComfy } from '../prompt/comfy';
 import { chunkT5 } from '../prompt/t5_chunks';
 import type { EmbeddingSet } from './embeddings';
 import type { LoadedModel } from './loaded_model';
+import { weighBatch, type WeighedRow } from './weigh_batch';
 
 export interface EncodeOptions {
   readonly clipSkip: number;
@@ -31,43 +32,67 @@ interface Sequence {
   readonly used: number;
 }
 
+/** A text of a prompt's schedule, and how often it stands there. */
+export interface BatchText {
+  readonly text: string;
+  readonly count: number;
+}
+
 /**
  * Conditioning of several prompts, padded to one length so that they can run as one batch: shorter ones are filled up
- * with empty chunks, as the web UIs' "Pad conds" does. Encoders without padding (`pad: 'none'`) keep their lengths.
+ * with empty chunks, as the web UIs' "Pad conds" does. Encoders without padding (`pad: 'none'`) keep their lengths, and
+ * so does every prompt in the mode of ComfyUI.
+ * @param batches  texts that weigh against each other: `Original` emphasis restores the mean over each batch
  * @returns one conditioning per text, in order
  * @throws AppError 'model/missing-part' when a tokenizer that an encoder needs was not loaded
  */
 export async function encodePrompts(
   model: LoadedModel,
-  texts: readonly string[],
+  batches: readonly (readonly BatchText[])[],
   options: EncodeOptions,
-): Promise<Conditioning[]> {
+): Promise<Conditioning[][]> {
   const { family, textEncoders, inputs } = model.detected;
-  const outputs = texts.map((): Partial<Record<TextEncoderId, EncoderOutput>> => ({}));
-  const masks = texts.map((): Float32Array => new Float32Array(0));
+  const all = batches.flat();
+  const outputs = all.map((): Partial<Record<TextEncoderId, EncoderOutput>> => ({}));
+  const masks = all.map((): Float32Array => new Float32Array(0));
   for (const slot of family.encoders) {
     if (!textEncoders.has(slot.id)) continue;
-    const sequences = padTogether(
-      slot,
-      texts.map((text) => sequencesOf(model, slot, text, options)),
-      sequencesOf(model, slot, '', options),
-    );
-    for (const [i, list] of sequences.entries()) {
-      const encoded: EncoderOutput[] = [];
+    const empty = sequencesOf(model, slot, '', options);
+    const sequences = all.map(({ text }) => sequencesOf(model, slot, text, options));
+    const padded = options.emphasis === 'ComfyUI' ? sequences : padTogether(slot, sequences, empty);
+    const encode = (sequence: Sequence) =>
+      model.withRoom(`text ${slot.id}`, () => encodeSequence(model, slot, sequence, options));
+    const rows: WeighedRow[][] = [];
+    for (const [i, list] of padded.entries()) {
+      const row: WeighedRow[] = [];
       for (const sequence of list) {
-        encoded.push(await model.withRoom(`text ${slot.id}`, () => encodeSequence(model, slot, sequence, options)));
+        row.push({ ...sequence, count: all[i]?.count ?? 1, output: await encode(sequence) });
       }
-      const output = outputs[i];
-      if (output) output[slot.id] = joinChunks(encoded);
+      rows.push(row);
       if (slot.hidden) masks[i] = contextMask(list);
     }
+    let at = 0;
+    for (const { length } of batches) {
+      const batch = rows.slice(at, at + length);
+      const weighed = await weighBatch(slot, batch, options.emphasis, async () => {
+        const [sequence] = empty;
+        return sequence && (await encode(sequence)).hidden?.data;
+      });
+      for (const [i, chunks] of weighed.entries()) {
+        const output = outputs[at + i];
+        if (output) output[slot.id] = joinChunks(chunks);
+      }
+      at += length;
+    }
   }
-  return outputs.map((output, i) => {
+  const conditionings = outputs.map((output, i) => {
     const conditioning = family.conditioning(output, model.detected);
     if (!inputs.includes('contextMask')) return conditioning;
     const data = Float32Array.from(masks[i] ?? []);
     return { ...conditioning, contextMask: { shape: [1, data.length], data } };
   });
+  let at = 0;
+  return batches.map(({ length }) => conditionings.slice(at, (at += length)));
 }
 
 /** 1 for every real token and for one padding token behind them. Source: Chroma's reference inference code. */
@@ -99,9 +124,17 @@ function sequencesOf(model: LoadedModel, ownSlot: TextEncoderSlot, text: string,
   switch (slot.tokenizer) {
     case 'clip': {
       const table = options.embeddings?.table(tokenizers.clip);
+      const padId = typeof slot.pad === 'number' ? slot.pad : undefined;
+      if (mode === 'ComfyUI') {
+        const placed = { ...(padId === undefined ? {} : { padId }), embeddings: table };
+        return chunkComfy(parseComfy(text), tokenizers.clip, placed).map((chunk) => ({
+          chunk,
+          used: chunk.tokens.indexOf(tokenizers.clip.endId) + 1,
+        }));
+      }
       const { chunks } = chunkPrompt(text, tokenizers.clip, {
         mode,
-        ...(typeof slot.pad === 'number' ? { padId: slot.pad } : {}),
+        ...(padId === undefined ? {} : { padId }),
         ...(table ? { embeddings: table } : {}),
       });
       return chunks.map((chunk) => ({ chunk, used: chunk.tokens.indexOf(tokenizers.clip.endId) + 1 }));
@@ -174,17 +207,18 @@ function padTogether(slot: TextEncoderSlot, all: readonly Sequence[][], empty: r
   return filled;
 }
 
+/** Encoder output of a sequence, its weights not applied: prompts that differ in weights alone are encoded once. */
 async function encodeSequence(
   model: LoadedModel,
   slot: TextEncoderSlot,
   { chunk, used }: Sequence,
-  { clipSkip, emphasis, embeddings, signal, options: switches }: EncodeOptions,
+  { clipSkip, embeddings, signal, options: switches }: EncodeOptions,
 ): Promise<EncoderOutput> {
   throwIfAborted(signal);
   embeddings?.note(chunk);
   const part = model.detected.textEncoders.get(slot.id);
   const placed = chunk.embeddings.map(({ name, offset }) => `${name}@${offset}=${embeddings?.hash(name) ?? ''}`).join();
-  const key = [slot.id, clipSkip, emphasis, chunk.tokens.join(), chunk.weights.join(), placed, model.stackState(part)];
+  const key = [slot.id, clipSkip, chunk.tokens.join(), placed, model.stackState(part)];
   const known = model.encoding(key.join('|'));
   if (known) return known;
 
@@ -229,7 +263,7 @@ async function encodeSequence(
     const hidden = await read('hidden');
     const pooled = await read('pooled');
     const output: EncoderOutput = {
-      ...(hidden ? { hidden: { ...hidden, data: applyEmphasis(hidden.data, chunk.weights, emphasis) } } : {}),
+      ...(hidden ? { hidden } : {}),
       ...(pooled ? { pooled } : {}),
     };
     if (switches?.textCache !== false) model.rememberEncoding(key.join('|'), output);

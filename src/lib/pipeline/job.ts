@@ -114,7 +114,8 @@ export class Job {
       prompt: request.prompt,
       negativePrompt: request.negativePrompt,
     });
-    const texts = preparePrompt(prompt, negativePrompt);
+    const comments = request.emphasis !== 'ComfyUI';
+    const texts = preparePrompt(prompt, negativePrompt, { comments });
     await this.#activate(this.#model, texts, facts);
     await hooks.emit('batch', facts);
     const size = { widthPx: request.widthPx, heightPx: request.heightPx };
@@ -179,7 +180,8 @@ export class Job {
     stageEvent(this.#parts, this.#settings, 'upscale', batch);
     const enlarged = await this.#enlarge(plan, latents);
     this.#enter('encode');
-    const own = preparePrompt(hires.prompt, hires.negativePrompt);
+    const comments = request.emphasis !== 'ComfyUI';
+    const own = preparePrompt(hires.prompt, hires.negativePrompt, { comments });
     const texts: PreparedPrompt = {
       ...(hires.prompt === '' ? first : own),
       styledNegative: hires.negativePrompt === '' ? first.styledNegative : own.styledNegative,

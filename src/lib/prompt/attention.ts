@@ -10,7 +10,8 @@ export interface WeightedText {
   readonly weight: number;
 }
 
-export type EmphasisMode = 'Original' | 'No norm' | 'Ignore' | 'None';
+/** `ComfyUI` reads the whole prompt as ComfyUI does, see comfy.ts; the others are the web UIs'. */
+export type EmphasisMode = 'Original' | 'No norm' | 'Ignore' | 'None' | 'ComfyUI';
 
 export interface AttentionOptions {
   /**
@@ -110,7 +111,7 @@ function applyUnclosed(
   }
 }
 
-/** The runs of a prompt in an emphasis mode: None does not parse, Ignore parses and drops the weights. */
+/** The runs of a prompt in a mode of the web UIs: None does not parse, Ignore parses and drops the weights. */
 export function parseForMode(text: string, mode: EmphasisMode, options: AttentionOptions = {}): WeightedText[] {
   return mode === 'None' ? [{ text, weight: 1 }] : parseAttention(text, options);
 }

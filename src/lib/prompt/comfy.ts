@@ -5,7 +5,8 @@
 import type { WeightedText } from './attention';
 import { ROUND_FACTOR } from './attention';
 import { CHUNK_LENGTH } from './chunks';
-import type { ClipLikeTokenizer, PromptChunk } from './chunks';
+import type { ClipLikeTokenizer, EmbeddingPlacement, PromptChunk } from './chunks';
+import type { EmbeddingName, EmbeddingTable } from './embeddings';
 import { asciiDigits, trimSpace } from './reference_text';
 
 /** Deeper brackets are kept as text: the rule re-reads the inner text at each level, so cost grows with depth. */
@@ -75,6 +76,33 @@ function readFloat(text: string): number | undefined {
   return Number(ascii.replaceAll('_', ''));
 }
 
+/** Ids that stay together where they fit: a run of text, or an embedding's places. */
+interface Group {
+  readonly ids: readonly number[];
+  readonly weight: number;
+  readonly embedding?: EmbeddingName;
+}
+
+/** Runs split at `embedding:name`; a name that is unknown is left out, as there. */
+function* groupsOf(
+  runs: readonly WeightedText[],
+  tokenizer: ClipLikeTokenizer,
+  embeddings: EmbeddingTable | undefined,
+): Generator<Group> {
+  for (const run of runs) {
+    const weight = Number.isFinite(run.weight) ? run.weight : 1;
+    for (const [i, part] of run.text.split(/\bembedding:([^\s,]+)/u).entries()) {
+      if (i % 2 === 0) {
+        yield { ids: tokenizer.encode(part), weight };
+        continue;
+      }
+      const embedding = embeddings && [...embeddings.values()].flat().find(({ name }) => name === part);
+      if (!embedding) continue;
+      yield { ids: new Array<number>(Math.min(embedding.vectors, CHUNK_LENGTH)).fill(0), weight, embedding };
+    }
+  }
+}
+
 /**
  * Chunks of 77 ids and weights as ComfyUI builds them.
  * @param padId  id behind the end token; the end id for CLIP-L (default), 0 for OpenCLIP-G
@@ -82,11 +110,12 @@ function readFloat(text: string): number | undefined {
 export function chunkComfy(
   runs: readonly WeightedText[],
   tokenizer: ClipLikeTokenizer,
-  padId: number = tokenizer.endId,
+  { padId = tokenizer.endId, embeddings }: { padId?: number; embeddings?: EmbeddingTable | undefined } = {},
 ): PromptChunk[] {
   const chunks: PromptChunk[] = [];
   let tokens: number[] = [];
   let weights: number[] = [];
+  let placed: EmbeddingPlacement[] = [];
   const close = (): void => {
     const ids = [tokenizer.beginId, ...tokens, tokenizer.endId];
     const scales = [1, ...weights, 1];
@@ -94,17 +123,18 @@ export function chunkComfy(
       ids.push(padId);
       scales.push(1);
     }
-    chunks.push({ tokens: ids, weights: scales, embeddings: [] });
+    chunks.push({ tokens: ids, weights: scales, embeddings: placed });
     tokens = [];
     weights = [];
+    placed = [];
   };
-  for (const run of runs) {
-    const ids = tokenizer.encode(run.text);
-    const weight = Number.isFinite(run.weight) ? run.weight : 1;
+  for (const { ids, weight, embedding } of groupsOf(runs, tokenizer, embeddings)) {
     for (let at = 0; at < ids.length;) {
       const room = CHUNK_LENGTH - tokens.length;
       const whole = ids.length - at <= room;
-      const taken = whole ? ids.length - at : ids.length >= WHOLE_RUN ? room : 0;
+      const cuts = ids.length >= WHOLE_RUN && embedding === undefined;
+      const taken = whole ? ids.length - at : cuts ? room : 0;
+      if (embedding && whole) placed.push({ offset: tokens.length, name: embedding.name, vectors: ids.length });
       for (let i = 0; i < taken; i++) {
         tokens.push(ids[at + i] ?? 0);
         weights.push(weight);

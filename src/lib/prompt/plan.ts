@@ -16,6 +16,8 @@ export interface PlanRange {
 export interface PlanPart {
   readonly weight: number;
   readonly ranges: readonly PlanRange[];
+  /** The texts of the part's schedule, and how often each stands in it: what the web UIs encode as one batch. */
+  readonly batch: readonly { readonly text: number; readonly count: number }[];
 }
 
 /** Distinct texts to encode, and for every AND part which of them holds when. */
@@ -27,6 +29,8 @@ export interface EncodePlan {
 export interface EncodePlanOptions extends ScheduleOptions {
   /** Negative prompts are not split at AND. */
   readonly negative?: boolean;
+  /** AND and editing are text: ComfyUI knows neither. */
+  readonly plain?: boolean;
 }
 
 /**
@@ -35,16 +39,20 @@ export interface EncodePlanOptions extends ScheduleOptions {
  */
 export function encodePlan(prompt: string, options: EncodePlanOptions): EncodePlan {
   const indexOf = new Map<string, number>();
-  const subPrompts = options.negative === true ? [{ text: prompt, weight: 1 }] : splitComposition(prompt);
+  const whole = options.negative === true || options.plain === true;
+  const subPrompts = whole ? [{ text: prompt, weight: 1 }] : splitComposition(prompt);
   const parts = subPrompts.map(({ text, weight }) => {
     const ranges: PlanRange[] = [];
-    for (const entry of schedulePrompt(text, options)) {
+    const counts = new Map<number, number>();
+    const schedule = options.plain === true ? [{ until: Infinity, text }] : schedulePrompt(text, options);
+    for (const entry of schedule) {
       const index = indexOf.get(entry.text) ?? indexOf.size;
       indexOf.set(entry.text, index);
+      counts.set(index, (counts.get(index) ?? 0) + 1);
       if (ranges.at(-1)?.text === index) ranges.pop();
       ranges.push({ until: entry.until, text: index });
     }
-    return { weight, ranges };
+    return { weight, ranges, batch: [...counts].map(([index, count]) => ({ text: index, count })) };
   });
   return { texts: [...indexOf.keys()], parts };
 }

@@ -3,6 +3,7 @@ import type { T5Tokenizer } from '../tokenizers/t5';
 import { isBreak, parseForMode } from './attention';
 import type { AttentionOptions, EmphasisMode } from './attention';
 import type { ChunkedPrompt, PromptChunk } from './chunks';
+import { parseComfy } from './comfy';
 
 export interface T5ChunkOptions extends AttentionOptions {
   readonly mode?: EmphasisMode;
@@ -32,14 +33,15 @@ export function chunkT5(prompt: string, tokenizer: T5Tokenizer, options: T5Chunk
     tokens = [];
     weights = [];
   };
-  for (const run of parseForMode(prompt, mode, options)) {
-    if (isBreak(run)) {
+  const comfy = mode === 'ComfyUI';
+  for (const run of comfy ? parseComfy(prompt) : parseForMode(prompt, mode, options)) {
+    if (!comfy && isBreak(run)) {
       close();
       continue;
     }
     for (const id of tokenizer.encode(run.text)) {
       tokens.push(id);
-      weights.push(mode === 'Ignore' ? 1 : run.weight);
+      weights.push(mode === 'Ignore' || !Number.isFinite(run.weight) ? 1 : run.weight);
     }
   }
   if (tokens.length > 0 || chunks.length === 0) close();

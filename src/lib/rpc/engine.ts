@@ -203,7 +203,11 @@ export interface ControlRequest {
   readonly preprocessor?: string;
 }
 
-export const EMPHASIS_MODES = ['Original', 'No norm', 'Ignore', 'None'] as const;
+/**
+ * What `(word:1.2)` does. `ComfyUI` is more than that: brackets, chunks and weights as there, and `[a:b:0.5]`, AND, BREAK
+ * and `#` are text.
+ */
+export const EMPHASIS_MODES = ['Original', 'No norm', 'Ignore', 'None', 'ComfyUI'] as const;
 export type EmphasisMode = (typeof EMPHASIS_MODES)[number];
 
 /** One generation, with everything that decides the picture. */

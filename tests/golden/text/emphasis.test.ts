@@ -6,7 +6,7 @@ import { describeGolden, textPath } from './text_data';
 
 interface EmphasisCase {
   readonly id: string;
-  readonly mode: EmphasisMode;
+  readonly mode: Exclude<EmphasisMode, 'ComfyUI'>;
   readonly z: string;
   readonly multipliers: string;
   readonly expected: string;
@@ -41,9 +41,20 @@ describeGolden<{ tensors: string; cases: readonly EmphasisCase[] }>('prompts/emp
   it.each(data.cases.map((c) => [`${c.id} ${c.mode}`, c] as const))('%s: the same numbers', (_, c) => {
     const z = tensors.get(c.z)!;
     const expected = tensors.get(c.expected)!.values;
-    const ours = applyEmphasis(z.values, tensors.get(c.multipliers)!.values, c.mode);
-    expect(ours.length).toBe(expected.length);
-    ours.forEach((value, i) => {
+    const weights = tensors.get(c.multipliers)!;
+    // The whole batch in one array, and as rows of their own: both are the batch's mean.
+    const batch = weights.shape[0]!;
+    const row = (all: Float32Array, i: number) =>
+      all.subarray((i * all.length) / batch, ((i + 1) * all.length) / batch);
+    const rows = Array.from({ length: batch }, (_, i) => ({
+      hidden: row(z.values, i),
+      weights: row(weights.values, i),
+    }));
+    const split = applyEmphasis(rows, c.mode).flatMap((part) => [...part]);
+    const [ours] = applyEmphasis([{ hidden: z.values, weights: weights.values }], c.mode);
+    expect(ours!.length).toBe(expected.length);
+    split.forEach((value, i) => expect(Math.abs(value - ours![i]!)).toBeLessThanOrEqual(1e-6 + 1e-6 * Math.abs(value)));
+    ours!.forEach((value, i) => {
       const wanted = expected[i]!;
       expect(Math.abs(value - wanted)).toBeLessThanOrEqual(1e-5 + 1e-5 * Math.abs(wanted));
     });

@@ -143,7 +143,7 @@ describeGolden<Cases<{ text: string; chunks: readonly GoldenChunk[] }>>('tokeniz
   it.each(table(data))('%s: the same chunks', (_, c) => {
     const runs = parseComfy(c.text);
     expectClipChunks(chunkComfy(runs, tokenizer), c.chunks, tokenizer.endId);
-    expectClipChunks(chunkComfy(runs, tokenizer, 0), c.chunks, 0);
+    expectClipChunks(chunkComfy(runs, tokenizer, { padId: 0 }), c.chunks, 0);
   });
 });
 

@@ -59,8 +59,9 @@ describe('control units', () => {
     const sigma = sampling.sigmas.at(-1)!;
     const { noise } = await startOf();
     const x = Float32Array.from(noise.data, (value) => value * sampling.startCoefficients(sigma).noise);
-    const [conditioning] = await encodePrompts(model, [BASE.prompt], { clipSkip: 1, emphasis: 'Original' });
-    const context = conditioning!['context']!;
+    const texts = [[{ text: BASE.prompt, count: 1 }]];
+    const [encoded] = await encodePrompts(model, texts, { clipSkip: 1, emphasis: 'Original' });
+    const context = encoded![0]!['context']!;
     const spec = { batch: 1, height: 8, width: 8, tokens: context.shape[1]! };
     const inputs = {
       x: { shape: noise.shape, data: x.map((value) => value * sampling.inputScale(sigma)) },

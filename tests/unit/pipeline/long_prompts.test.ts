@@ -30,7 +30,7 @@ function modelOf(slot: Partial<TextEncoderSlot> & Pick<TextEncoderSlot, 'id' | '
     stackState: () => '',
     withRoom: (_component: string, work: () => Promise<unknown>) => work(),
     encoding(key: string) {
-      const tokens = (key.split('|')[3] ?? '').split(',').length;
+      const tokens = (key.split('|')[2] ?? '').split(',').length;
       lengths.push(tokens);
       return { hidden: { shape: [1, tokens, 1], data: new Float32Array(tokens) } };
     },
@@ -41,7 +41,7 @@ function modelOf(slot: Partial<TextEncoderSlot> & Pick<TextEncoderSlot, 'id' | '
 async function noticesOf(model: LoadedModel, prompt: string): Promise<string[]> {
   const notices: string[] = [];
   const options = { clipSkip: 1, emphasis: 'Original' as const, onNotice: (text: string) => notices.push(text) };
-  await encodePrompts(model, [prompt], options);
+  await encodePrompts(model, [[{ text: prompt, count: 1 }]], options);
   return notices;
 }
 

@@ -4,7 +4,7 @@ import { parseAttention } from '../../../src/lib/prompt/attention';
 import { changeWeight, completionAt, moveElement } from '../../../src/lib/prompt/autocomplete';
 import { parseComfy } from '../../../src/lib/prompt/comfy';
 import { splitComposition } from '../../../src/lib/prompt/composition';
-import { applyEmphasis } from '../../../src/lib/prompt/emphasis';
+import { applyComfyWeights, applyEmphasis } from '../../../src/lib/prompt/emphasis';
 import { extractNetworks } from '../../../src/lib/prompt/extra_networks';
 import { hasBracketProblem, promptHints } from '../../../src/lib/prompt/hints';
 import { encodePlan, textIndexAt } from '../../../src/lib/prompt/plan';
@@ -117,8 +117,21 @@ describe('encode plan', () => {
 
 describe('emphasis', () => {
   it('leaves the numbers alone where their mean is zero', () => {
-    const out = applyEmphasis(Float32Array.of(1, -1), [2, 2], 'Original');
-    expect([...out]).toEqual([2, -2]);
+    const [out] = applyEmphasis([{ hidden: Float32Array.of(1, -1), weights: [2, 2] }], 'Original');
+    expect([...out!]).toEqual([2, -2]);
+  });
+
+  it('counts a row as often as it stands in the batch', () => {
+    const a = { hidden: Float32Array.of(1, 3), weights: [2, 1] };
+    const b = { hidden: Float32Array.of(5, -1), weights: [1, 3] };
+    const [once, other] = applyEmphasis([{ ...a, count: 2 }, b], 'Original');
+    const listed = applyEmphasis([a, b, a], 'Original');
+    expect([once, other, once]).toEqual(listed);
+  });
+
+  it('moves tokens away from the empty prompt in the mode of ComfyUI', () => {
+    const row = { hidden: Float32Array.of(1, 2, 3, 4), weights: [1, 1.5] };
+    expect([...applyComfyWeights(row, Float32Array.of(9, 9, 1, 2))]).toEqual([1, 2, 4, 5]);
   });
 });
 
