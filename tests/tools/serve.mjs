@@ -3,27 +3,11 @@ import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
 
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.css': 'text/css',
-  '.json': 'application/json',
-  '.webmanifest': 'application/manifest+json',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.webp': 'image/webp',
-  '.ico': 'image/x-icon',
-  '.wasm': 'application/wasm',
-  '.woff2': 'font/woff2',
-  '.txt': 'text/plain; charset=utf-8',
-  '.wgsl': 'text/plain; charset=utf-8',
-};
+const shared = (name) => JSON.parse(readFileSync(new URL(`../../src/lib/base/${name}`, import.meta.url), 'utf8'));
+const TYPES = shared('content_types.json');
 
 /** COOP and COEP give SharedArrayBuffer (WASM threads) and precise timers. */
-export const ISOLATION_HEADERS = JSON.parse(
-  readFileSync(new URL('../../src/lib/base/isolation_headers.json', import.meta.url), 'utf8'),
-);
+export const ISOLATION_HEADERS = shared('isolation_headers.json');
 
 function answer(folder, isolated, request, response) {
   const headers = { ...(isolated ? ISOLATION_HEADERS : {}), 'X-Content-Type-Options': 'nosniff' };

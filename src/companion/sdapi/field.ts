@@ -49,18 +49,22 @@ interface Problem {
   readonly input: unknown;
 }
 
+/** A body with fields; absent is empty. @throws HttpError 422 */
+export function objectOf(body: unknown): Readonly<Record<string, unknown>> {
+  if (body === undefined) return {};
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
+  throw new HttpError(422, [
+    { type: 'model_attributes_type', loc: ['body'], msg: 'Input should be an object', input: null },
+  ]);
+}
+
 /**
  * Reads a body by a table. Null means the default; numbers and booleans may be written as text, as some clients do;
  * unknown names are reported and ignored.
  * @throws HttpError 422 with one entry per field that is wrong, as FastAPI writes them
  */
 export function readFields<const F extends Fields>(fields: F, body: unknown): Read<F> {
-  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) {
-    throw new HttpError(422, [
-      { type: 'model_attributes_type', loc: ['body'], msg: 'Input should be an object', input: null },
-    ]);
-  }
-  const given = (body ?? {}) as Readonly<Record<string, unknown>>;
+  const given = objectOf(body);
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
   const warnings: string[] = [];

@@ -5,7 +5,7 @@
 import { EMPHASIS_MODES } from '../../lib/rpc/engine';
 import { optionsFromLegacy } from '../../lib/options/legacy';
 import type { ModelOptionValues } from '../../lib/options/model_options';
-import { readFields, type Fields, type Values } from './field';
+import { objectOf, readFields, type Fields, type Values } from './field';
 
 const flag = (value: boolean) => ({ kind: 'boolean', default: value }) as const;
 const number = (value: number, min: number, max: number) => ({ kind: 'number', default: value, min, max }) as const;
@@ -96,7 +96,7 @@ export function mergeOptions(
 ): { readonly values: OptionValues; readonly warnings: readonly string[] } {
   if (given === null) return { values: under, warnings: [] };
   // Names of old switches that do nothing any more: the table knows why.
-  const foreign = Object.entries(given).filter(([name]) => !Object.hasOwn(OPTIONS, name));
+  const foreign = Object.entries(objectOf(given)).filter(([name]) => !Object.hasOwn(OPTIONS, name));
   const legacy = optionsFromLegacy(foreign, 'forge option');
   const own = Object.fromEntries(Object.entries(given).filter(([name]) => !legacy.known.has(name)));
   const { values, given: names, warnings } = readFields(OPTIONS, own);

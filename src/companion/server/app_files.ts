@@ -3,25 +3,11 @@ import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join, resolve, sep } from 'node:path';
+import CONTENT_TYPES from '../../lib/base/content_types.json';
+import ISOLATION_HEADERS from '../../lib/base/isolation_headers.json';
 import { HttpError } from './http_error';
 
-const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.css': 'text/css',
-  '.json': 'application/json',
-  '.webmanifest': 'application/manifest+json',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.webp': 'image/webp',
-  '.ico': 'image/x-icon',
-  '.wasm': 'application/wasm',
-  '.woff2': 'font/woff2',
-  '.txt': 'text/plain; charset=utf-8',
-  '.md': 'text/plain; charset=utf-8',
-  '.wgsl': 'text/plain; charset=utf-8',
-};
+const TYPES: Readonly<Record<string, string>> = CONTENT_TYPES;
 
 /** Sent with every answer. The app's own content policy is in its pages. */
 export const SAFE_HEADERS = {
@@ -31,12 +17,8 @@ export const SAFE_HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 } as const;
 
-/** Cross-origin isolation: shared memory for WebAssembly threads. */
-const ISOLATION_HEADERS = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Content-Security-Policy': "frame-ancestors 'none'",
-} as const;
+/** The app is isolated for the threads of WebAssembly, and framed by nobody. */
+const APP_HEADERS = { ...ISOLATION_HEADERS, 'Content-Security-Policy': "frame-ancestors 'none'" } as const;
 
 /**
  * The file that a path names.
@@ -76,7 +58,7 @@ export async function serveFile(folder: string, request: IncomingMessage, respon
     throw new HttpError(416, 'Range Not Satisfiable', { 'Content-Range': `bytes */${sizeBytes}` });
   response.writeHead(range ? 206 : 200, {
     ...SAFE_HEADERS,
-    ...ISOLATION_HEADERS,
+    ...APP_HEADERS,
     'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream',
     'Cache-Control': path.includes(`${sep}immutable${sep}`) ? 'public, max-age=31536000, immutable' : 'no-cache',
     'Accept-Ranges': 'bytes',
