@@ -74,24 +74,26 @@ function vae(latentChannels: number, quantConvs: boolean): TrueSize['vae'] {
   };
 }
 
-/** Two levels of one block (two going up). */
+/** One block a level going down, two going up. */
 function unet(
-  channels: readonly [number, number],
+  levels: readonly { readonly channels: number; readonly depth: number }[],
   rest: Pick<UNetConfig, 'contextWidth' | 'heads' | 'inChannels'> & { vectorWidth?: number },
 ) {
   const level = (at: number, blocks: number, resample: boolean): UNetLevel => ({
-    blocks: new Array<{ channels: number; depth: number }>(blocks).fill({ channels: channels[at] ?? 0, depth: 1 }),
+    blocks: Array.from({ length: blocks }, () => levels[at] ?? { channels: 0, depth: 0 }),
     resample,
   });
+  const last = levels.length - 1;
+  const stem = levels[0]?.channels ?? 0;
   const config: UNetConfig = {
     ...rest,
     outChannels: 4,
-    stemChannels: channels[0],
-    timeFeatures: channels[0],
-    timeWidth: 4 * channels[0],
-    down: [level(0, 1, true), level(1, 1, false)],
-    mid: { channels: channels[1], depth: 1, resnets: 2 },
-    up: [level(1, 2, true), level(0, 2, false)],
+    stemChannels: stem,
+    timeFeatures: stem,
+    timeWidth: 4 * stem,
+    down: levels.map((_, i) => level(i, 1, i < last)),
+    mid: { channels: levels[last]?.channels ?? 0, depth: 1, resnets: 2 },
+    up: levels.map((_, i) => level(last - i, 2, i < last)),
     linearProjection: rest.vectorWidth !== undefined,
     vectorWidth: rest.vectorWidth ?? 0,
     guidanceWidth: 0,
@@ -129,18 +131,29 @@ const clipL = clip('clip-l', 64, 0);
 const sd1 = { family: 'sd1', encoders: [clipL], vae: vae(4, true) } as const;
 const flux1 = { family: 'flux1', encoders: [clipL, t5], vae: vae(16, false) } as const;
 
+const SD1_LEVELS = [
+  { channels: 32, depth: 1 },
+  { channels: 64, depth: 1 },
+];
+/** As SDXL has it: no attention at the finest level. */
+const XL_LEVELS = [
+  { channels: 64, depth: 0 },
+  { channels: 128, depth: 1 },
+  { channels: 128, depth: 1 },
+];
+
 /** Vector of SDXL: the pooled text and six numbers as 256 features each. */
 const XL_VECTOR = 128 + 6 * 256;
 
 export const TINY = {
-  sd1: size('tiny-sd1', { ...sd1, denoiser: unet([32, 64], { contextWidth: 64, heads: [8, 8], inChannels: 4 }) }),
+  sd1: size('tiny-sd1', { ...sd1, denoiser: unet(SD1_LEVELS, { contextWidth: 64, heads: [8, 8], inChannels: 4 }) }),
   pix2pix: size('tiny-pix2pix', {
     ...sd1,
-    denoiser: unet([32, 64], { contextWidth: 64, heads: [8, 8], inChannels: 8 }),
+    denoiser: unet(SD1_LEVELS, { contextWidth: 64, heads: [8, 8], inChannels: 8 }),
   }),
   sdxl: size('tiny-sdxl', {
     family: 'sdxl',
-    denoiser: unet([64, 128], { contextWidth: 192, heads: [1, 2], inChannels: 4, vectorWidth: XL_VECTOR }),
+    denoiser: unet(XL_LEVELS, { contextWidth: 192, heads: [1, 2, 2], inChannels: 4, vectorWidth: XL_VECTOR }),
     encoders: [clipL, clip('openclip-bigg', 128, 128)],
     vae: vae(4, true),
   }),
@@ -150,23 +163,25 @@ export const TINY = {
 } as const;
 
 /** Deterministic, about normal with deviation 1. */
-function* normal(seed: number): Generator<number, never> {
+function normal(seed: number): () => number {
   let state = (seed * 2654435761) >>> 0;
   const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
-  for (;;) yield (next() + next() + next() + next() - 2) * 1.73;
+  return () => (next() + next() + next() + next() - 2) * 1.73;
 }
 
 /** Matrices keep the size of what goes through them; norms are near 1, biases small. */
 function values(name: string, shape: Shape, seed: number): Float32Array<ArrayBuffer> {
   const random = normal(seed);
   const inner = elementCount(shape.slice(1));
-  const isNorm = shape.length === 1 && /norm|ln_|\.scale$/.test(name) && !name.endsWith('bias');
-  const scale =
-    shape.length === 1 ? 0.05 : /embed|shared|position/.test(name) ? 0.5 : 1 / Math.sqrt(Math.max(1, inner));
-  return Float32Array.from({ length: elementCount(shape) }, () => (isNorm ? 1 : 0) + scale * random.next().value);
+  const around = shape.length === 1 && /norm|ln_|\.scale$/.test(name) && !name.endsWith('bias') ? 1 : 0;
+  const table = /embed|shared|position/.test(name);
+  const scale = shape.length === 1 ? 0.05 : table ? 0.5 : 1 / Math.sqrt(Math.max(1, inner));
+  const out = new Float32Array(elementCount(shape));
+  for (let i = 0; i < out.length; i++) out[i] = around + scale * random();
+  return out;
 }
 
-/** A file of tensors of these shapes. @param scale  of everything that is no norm; default 1 */
+/** A file of tensors of these shapes. */
 export function randomFile(name: string, shapes: ReadonlyMap<string, Shape>, seed: number): TinyFile {
   const tensors = [...shapes].map(([key, shape], i) => ({
     name: key,
@@ -285,7 +300,9 @@ export function tinyControlNet(tiny: TrueSize, seed: number): TinyFile {
 /** A T2I-Adapter for a U-Net. */
 export function tinyT2iAdapter(tiny: TrueSize, seed: number): TinyFile {
   const { down, vectorWidth } = unetOf(tiny);
-  const levels = down.map((level) => level.blocks[0]?.channels ?? 0);
+  const channels = down.map((level) => level.blocks[0]?.channels ?? 0);
+  // XL adapters have one more feature, for the middle.
+  const levels = vectorWidth > 0 ? [...channels, channels.at(-1) ?? 0] : channels;
   const fold = vectorWidth > 0 ? 16 : 8;
   const config: T2iAdapterConfig = { levels, blocksPerLevel: 2, inChannels: 3 * fold ** 2, stem: levels[0] ?? 0 };
   const spec = { batch: 1, height: 8, width: 8 };
@@ -298,7 +315,8 @@ const VISION_WIDTH = 32;
 /** An IP-Adapter for a U-Net, and the vision tower that it reads pictures with. */
 export function tinyIpAdapter(tiny: TrueSize, seed: number): { readonly adapter: TinyFile; readonly vision: TinyFile } {
   const { contextWidth, down, mid, up } = unetOf(tiny);
-  const channels = (levels: readonly UNetLevel[]) => levels.flatMap(({ blocks }) => blocks.map((b) => b.channels));
+  const attended = (levels: readonly UNetLevel[]) => levels.flatMap(({ blocks }) => blocks.filter((b) => b.depth > 0));
+  const channels = (levels: readonly UNetLevel[]) => attended(levels).map((block) => block.channels);
   const layers = [...channels(down), ...channels(up), mid?.channels ?? 0];
   const config: IpAdapterConfig = { imageWidth: VISION_WIDTH, contextWidth, tokens: 4, layers: [...layers.keys()] };
   const projection = weightShapes((weights) => buildImageProjection(partOf('ip-adapter', config, weights), 1));
@@ -317,7 +335,11 @@ export function tinyIpAdapter(tiny: TrueSize, seed: number): { readonly adapter:
     projection: VISION_WIDTH,
     activation: 'gelu',
   };
-  const vision = weightShapes((weights) => buildClipVision(partOf('clip-vision', tower, weights), 1));
+  const wanted = weightShapes((weights) => buildClipVision(partOf('clip-vision', tower, weights), 1));
+  // The class embedding is a bare parameter in files.
+  const vision = new Map(
+    [...wanted].map(([name, shape]) => [name.replace(/class_embedding\.weight$/, 'class_embedding'), shape]),
+  );
   return {
     adapter: randomFile(`${tiny.id}-ip-adapter`, shapes, seed),
     vision: randomFile(`${tiny.id}-vision`, vision, seed + 1),

@@ -49,6 +49,8 @@ export interface PlannedProgram extends MemoryPlan {
 
 export interface CompileOptions extends PlanOptions {
   readonly signal?: AbortSignal;
+  /** `f32`: no product in half precision, where the backend has such kernels; default: what it finds fastest. */
+  readonly precision?: 'f32' | undefined;
   /** Called as weights arrive, with bytes done and to do. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
@@ -146,6 +148,8 @@ export interface Backend {
   readonly streamsWeights: boolean;
   /** Most bytes that can be held at all, where that is known: the heap of WebAssembly. */
   readonly memoryLimitBytes?: number;
+  /** Values may be rounded to half precision unless a program asks for f32. */
+  readonly roundsToHalf?: boolean;
   /** Fast kernels and what became of them, where a backend has several of a kind. */
   readonly kernels?: readonly KernelStatus[];
   /**

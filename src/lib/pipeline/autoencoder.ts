@@ -77,7 +77,23 @@ export async function encodePixels(
 /** How an autoencoder runs: whole, or in tiles of a side. */
 type VaeWay = { readonly kind: 'whole' } | { readonly kind: 'tiles'; readonly vae: TiledVae };
 
-function runVae(
+/** Values beyond half precision are computed again in f32, and so is the rest of the job. */
+async function runVae(
+  model: LoadedModel,
+  side: VaeSide,
+  size: VaeSize,
+  input: HostTensor,
+  signal: AbortSignal | undefined,
+): Promise<HostTensor> {
+  const result = await runOnce(model, side, size, input, signal);
+  const repeats = model.vaePrecision === 'auto' && model.backend.roundsToHalf === true;
+  if (!repeats || result.data.every((value: number) => Number.isFinite(value))) return result;
+  model.vaePrecision = 'f32';
+  model.residency.onMeasure?.(`${side}: values left the range of half precision; repeated in f32`);
+  return runOnce(model, side, size, input, signal);
+}
+
+function runOnce(
   model: LoadedModel,
   side: VaeSide,
   size: VaeSize,

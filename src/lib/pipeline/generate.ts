@@ -63,6 +63,7 @@ export interface GenerateHost {
 export async function generate(model: LoadedModel, request: GenerateRequest, host: GenerateHost): Promise<JobResult> {
   const clock = new JobClock();
   model.tiledVae = request.tiledVae ?? 'auto';
+  model.vaePrecision = request.modelOptions?.vaePrecision ?? 'auto';
   const meter = new JobMeter(model.residency, clock);
   const hooks = new HookRunner(
     host.extensions ?? [],

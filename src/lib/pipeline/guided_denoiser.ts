@@ -92,14 +92,14 @@ export class GuidedDenoiser {
     const { model, sampling, batch, extra } = this.#options;
     const { backend } = model;
     const weightSum = conditions.conds.reduce((sum, cond) => sum + cond.weight, 0);
-    const withUncond = cfgScale !== 1 || needsUncond || Math.abs(weightSum - 1) > 1e-6;
+    const edits = imageScale !== 1 && extra['concat'] !== undefined;
+    const withUncond = edits || cfgScale !== 1 || needsUncond || Math.abs(weightSum - 1) > 1e-6;
     const scaled = backend.lincomb([[sampling.inputScale(sigma), x]]);
     const t = sampling.timestep(sigma);
     const timestep = backend.upload({ shape: [batch], data: new Float32Array(batch).fill(t) });
     const predictions: DeviceTensor[] = [];
     try {
       const prompts = conditions.conds.map((cond) => cond.conditioning);
-      const edits = withUncond && imageScale !== 1 && extra['concat'] !== undefined;
       const all = edits
         ? withPicture([...prompts, conditions.uncond], conditions.uncond, extra['concat'])
         : [...prompts, ...(withUncond ? [conditions.uncond] : [])];
@@ -131,7 +131,7 @@ export class GuidedDenoiser {
           )
         : cfgAnd(toDenoised, conds, unconditional, cfgScale);
       const denoised =
-        rescale > 0 && cfgScale !== 1
+        rescale > 0 && cfgScale !== 1 && !edits
           ? await this.#rescaled(guided, { x, sigma, rescale, cfgScale }, () => ({
               cond: toDenoised(...conds.map(({ weight, cond }): Term<DeviceTensor> => [weight, cond])),
               uncond: toDenoised([1, unconditional]),

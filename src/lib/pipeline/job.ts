@@ -96,6 +96,7 @@ export class Job {
     model.useVae(request.vaeId === undefined ? undefined : await openVae(request.vaeId, host.loadVae));
     const control = await openUnits(model, request.control ?? [], host.loadControl);
     await model.keepOnly('control ', ControlSet.components(control));
+    model.residency.keepLongest(model, request.modelOptions?.freeTextEncoders === 'keep' ? isTextEncoder : () => false);
     const hires = settings.hires && (await planHires(model, settings, settings.hires, host));
     const onNotice = (message: string) => host.onEvent({ kind: 'notice', code: 'settings', message });
     const start = await prepareStart(model, { request, hooks, signal: host.signal, onNotice });
@@ -372,6 +373,9 @@ export class Job {
         onNotice: (message) => this.#noticeOnce('prompt', message),
       },
     );
+    if (request.modelOptions?.freeTextEncoders === 'free') {
+      await model.residency.releaseComponents(model, isTextEncoder);
+    }
     const extra = await extraInputs(model, request, size, this.#start, { signal, hires: hiresSteps !== undefined });
     const { stride } = model.detected.latent;
     const cells = { batch: request.batchSize, height: size.heightPx / stride, width: size.widthPx / stride };
@@ -423,6 +427,9 @@ export class Job {
     this.#parts.clock.enter(stage);
   }
 }
+
+/** Components of `encodePrompts`. */
+const isTextEncoder = (component: string): boolean => component.startsWith('text ');
 
 interface BatchFacts {
   readonly batch: number;

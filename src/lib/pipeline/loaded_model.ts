@@ -36,6 +36,8 @@ export class LoadedModel {
   readonly residency: Residency;
   /** Whether the autoencoder runs in tiles; set by each job. */
   tiledVae: 'auto' | 'always' | 'never' = 'auto';
+  /** Number format of the autoencoder; set by each job. `auto`: half precision where the device has it, f32 after an overflow. */
+  vaePrecision: 'auto' | 'f32' | 'f16' = 'auto';
   readonly #encodings = new Map<string, EncoderOutput>();
   #stack: LoraStack | undefined;
   #schedules: ReadonlyMap<string, StrengthSchedule> = new Map();

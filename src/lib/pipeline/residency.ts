@@ -38,6 +38,7 @@ const isOutOfMemory = (error: unknown): boolean => error instanceof AppError && 
 
 export class Residency {
   readonly backend: Backend;
+  #keptLongest: (one: Resident) => boolean = () => false;
   /** In the order of use. */
   #held: Resident[] = [];
   readonly #givenLimit: number;
@@ -57,6 +58,11 @@ export class Residency {
 
   get limitBytes(): number {
     return Math.min(this.#givenLimit, this.#learnedLimit);
+  }
+
+  /** Components of an owner that leave only when nothing else is left to free. */
+  keepLongest(owner: Owner, chosen: (component: string) => boolean): void {
+    this.#keptLongest = (one) => one.owner === owner && chosen(one.component);
   }
 
   /** Programs held, for reports. */
@@ -135,7 +141,7 @@ export class Residency {
       const { weightsBytes, tensorBytes } = this.backend.memory();
       // The arena of a run in another program is freed by then.
       if (weightsBytes + tensorBytes + missingWeightsBytes + arenaBytes <= this.limitBytes) return;
-      const [oldest] = this.#held;
+      const oldest = this.#held.find((one) => !this.#keptLongest(one)) ?? this.#held[0];
       if (!oldest) return;
       this.onMeasure?.(`${oldest.component}: released to make room for ${graph.name}`);
       await this.#free((one) => one === oldest);

@@ -270,7 +270,9 @@ export async function runProgram(
   inputs: Readonly<Record<string, HostTensor>> | HostTensor,
   signal: AbortSignal | undefined,
 ): Promise<Record<string, HostTensor>> {
-  const program = await model.program(component, key, build);
+  const full = model.vaePrecision === 'f32' && model.backend.roundsToHalf === true;
+  const options = full ? ({ precision: 'f32' } as const) : {};
+  const program = await model.program(component, full ? `${key} f32` : key, build, options);
   const named = 'data' in inputs ? { [inputName(program.graph)]: inputs as HostTensor } : inputs;
   const { backend } = model;
   const uploaded: Record<string, DeviceTensor> = {};

@@ -154,9 +154,15 @@ export async function jobsOf(store: GoldenStore, name: string): Promise<{ jobs: 
 }
 
 /**
- * How far f32 rounding alone may move the outputs: the movement by a disturbance of one part in 10⁷ of the inputs,
- * times the number of roundings in a row. The stored numbers were computed in f32, too, so no engine can be held
- * closer; a few random networks with strong adapters are that sensitive (measured: 1e-10 per disturbance).
+ * How far f32 rounding alone may move the outputs, measured on this very network: the movement by a disturbance of one
+ * part in 10⁷ of the inputs, times how many of those the roundings on the way add up to. Only a case that fails its
+ * stated limit is judged so, and the stored numbers are f32 results themselves.
+ *
+ * Where it comes from, measured on the one case that needs it (SD1 with adapters of scale 2 on every attention, block by
+ * block): each self-attention multiplies the NMSE of a disturbance by 5 to 14, because the adapters drive its scores to
+ * where the softmax is nearly a choice; seven of them take 1.1e-14 at the first convolution to 2.4e-10 at the output,
+ * against 1.7e-12 in the same network with adapters of scale 1. Two f32 engines then differ by 2.8e-9 and stay 0.9e-9
+ * and 2.6e-9 from the stored f32 result, whose limit is 1e-9: rounding, not arithmetic.
  */
 async function roundingFloor(job: Job): Promise<ReadonlyMap<string, number>> {
   const backend = createReferenceBackend();
@@ -168,20 +174,23 @@ async function roundingFloor(job: Job): Promise<ReadonlyMap<string, number>> {
   const floor = new Map<string, number>();
   for (const [name, result] of Object.entries(clean ?? {})) {
     const other = moved?.[name];
-    if (other) floor.set(name, ROUNDINGS_IN_A_ROW * difference(other, result).nmse);
+    if (other) floor.set(name, DISTURBANCES_ON_THE_WAY * difference(other, result).nmse);
   }
   return floor;
 }
 
-/** About the depth of the golden networks, in operations. */
-const ROUNDINGS_IN_A_ROW = 50;
+/**
+ * A disturbance of 1e-7 has an NMSE of 1.1e-14, about ten roundings to f32; the golden networks are some 150 operations
+ * deep.
+ */
+const DISTURBANCES_ON_THE_WAY = 16;
 
 /** Runs a job; never throws for wrong numbers. */
 export async function runJob(job: Job, backend: Backend, trace?: Map<string, HostTensor>): Promise<Outcome> {
   const inputs = inputsOf(job.family, job.goldenCase);
   const outputs = await job.adapter.run(new CaseRun({ ...job, backend, inputs, ...(trace ? { trace } : {}) }));
   const strict = judge(job, outputs, job.goldenCase.tolerance);
-  if (strict.problems.length === 0 || trace || !(strict.ratio < ROUNDINGS_IN_A_ROW)) return strict;
+  if (strict.problems.length === 0 || trace || !(strict.ratio < DISTURBANCES_ON_THE_WAY)) return strict;
   const floor = Math.max(0, ...(await roundingFloor(job)).values());
   const tolerance = { ...job.goldenCase.tolerance };
   tolerance['nmse_f32'] = Math.max(tolerance['nmse_f32'] ?? 0, floor);

@@ -1,11 +1,14 @@
 /** `codex/models.md`: families, published sizes, and which backend runs what. */
 import { LOWERINGS } from '../../../src/lib/backends/onnx/lowering/registry';
+import { isPackable } from '../../../src/lib/backends/onnx/packed_blocks';
 import { EVALUATE } from '../../../src/lib/backends/reference/ops/registry';
 import { operatorPath, supportTable } from '../../../src/lib/backends/webgpu/support';
 import type { OpName } from '../../../src/lib/graph/ops/registry';
 import type { FlowShift, ModelFamily, Prediction } from '../../../src/lib/models/family';
-import { FAMILIES } from '../../../src/lib/models/registry';
-import { QUANT_TYPES, quantType } from '../../../src/lib/quant/registry';
+import { FAMILIES, familyById } from '../../../src/lib/models/registry';
+import { syntheticModel } from '../../../src/lib/models/synthetic';
+import { TRUE_SIZES } from '../../../src/lib/models/true_sizes';
+import { QUANT_TYPES, quantType, type QuantTypeId } from '../../../src/lib/quant/registry';
 import { publishedComponents, type Component } from './components';
 import { codes, GENERATED, table } from './markdown';
 
@@ -71,6 +74,51 @@ function backendRow({ label, part, ops }: Component): string[] {
   return [label, part, `${ops.size}`, ...cells];
 }
 
+/** Types that published files of these families come in. */
+const SHOWN_TYPES = [
+  'F32',
+  'F16',
+  'F8_E4M3',
+  'Q8_0',
+  'Q6_K',
+  'Q5_1',
+  'Q4_K',
+  'Q4_0',
+  'Q2_K',
+  'NF4',
+] as const satisfies readonly QuantTypeId[];
+
+/** How WebGPU, onnxruntime and the reference read a matrix of a type. */
+function pathsOf(type: QuantTypeId): string {
+  const webgpu = supportTable().find((row) => row.type === type)?.paths.linear;
+  const letters = [webgpu === 'direct' ? 'D' : 'f', isPackable(type) ? 'P' : 'f', 'f'];
+  return letters.join('/');
+}
+
+/** One row per part of each published model, one cell per stored type. */
+function typedRows(): string[][] {
+  return TRUE_SIZES.flatMap((size) => {
+    const family = familyById(size.family)?.label ?? size.family;
+    const models = SHOWN_TYPES.map((type) => syntheticModel(size, type));
+    const parts = (at: number) => {
+      const model = models[at];
+      return model
+        ? [...model.textEncoders, ['denoiser', model.denoiser] as const, ['autoencoder', model.vae] as const]
+        : [];
+    };
+    return parts(0).map(([name], row) => {
+      const cells = SHOWN_TYPES.map((type, at) => {
+        const part = parts(at)[row]?.[1];
+        const halves = part?.role === 'vae' && type !== 'F16';
+        if (!part || halves) return '';
+        const bytes = [...part.weights.values()].reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+        return `${(bytes / GIB).toFixed(2)} ${pathsOf(type)}`;
+      });
+      return [family, size.label, name, ...cells];
+    });
+  });
+}
+
 export function modelsPage(): string {
   const components = publishedComponents();
   const webgpu = new Map(supportTable().map((row) => [row.type as string, row]));
@@ -96,6 +144,14 @@ ${table(['Model', 'Part', 'Parameters', 'TFLOP', 'f16 GiB'], components.map(size
 ## Which backend has every operator of a part
 
 ${table(['Model', 'Part', 'Kinds of operators', ...BACKENDS.map(([name]) => name)], components.map(backendRow))}
+
+## Families, parts, stored types and backends
+
+Size of a part's weights in GiB as published quantized files store them (matrices in the type, convolutions and short rows
+in F16, vectors in F32; autoencoders stay in F16). Behind it, how WebGPU / onnxruntime / the reference read the type's
+matrices: *D* in the stored bits, *P* packed in blocks, *f* turned into floats while loading.
+
+${table(['Family', 'Model', 'Part', ...SHOWN_TYPES.map((type) => `\`${type}\``)], typedRows())}
 
 ## Stored types
 

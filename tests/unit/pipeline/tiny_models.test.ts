@@ -1,21 +1,318 @@
-import { describe, expect, it } from 'vitest';
-import { converted, TINY, tinyModel } from '../../tools/tiny_models';
-import { pattern, run } from './harness';
-import { openTiny } from './tiny_set';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { HostTensor } from '../../../src/lib/backends/backend';
+import { memorySource } from '../../../src/lib/base/byte_source';
+import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
+import { buildUNet } from '../../../src/lib/models/unet/build';
+import type { ModelPart } from '../../../src/lib/models/part';
+import type { UNetConfig } from '../../../src/lib/models/unet/config';
+import { runOnce } from '../../../src/lib/pipeline/control/vision';
+import { encodePrompts } from '../../../src/lib/pipeline/encode_prompt';
+import { inpaintInput } from '../../../src/lib/pipeline/inpaint';
+import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
+import { modelSampling } from '../../../src/lib/pipeline/model_sampling';
+import { NetworkLibrary } from '../../../src/lib/pipeline/network_library';
+import { NetworkStacks } from '../../../src/lib/pipeline/networks';
+import type { ControlRequest, GenerateRequest } from '../../../src/lib/rpc/engine';
+import { difference } from '../../golden/models/compare';
+import {
+  converted,
+  TINY,
+  tinyControlNet,
+  tinyIpAdapter,
+  tinyLora,
+  tinyModel,
+  tinyT2iAdapter,
+  type TinyFile,
+} from '../../tools/tiny_models';
+import { memoryNetworks } from './control_model';
+import { BASE, boxMask, pattern, run } from './harness';
+import { failure } from './tiny_model';
+import { openTiny, tinyBackend } from './tiny_set';
 
-describe('tiny models', () => {
-  it.each(['sdxl', 'flux'] as const)('%s draws from its files alone', async (id) => {
-    const files = tinyModel(TINY[id]);
-    const model = await openTiny(files);
-    const { latents, pictures } = await run(model, { steps: 1, cfgScale: 1, schedule: '' });
-    console.log(
-      id,
-      files.map((f) => `${f.name} ${f.bytes.length}`).join(' '),
-      model.detected.family.id,
-      model.detected.latent,
+const SLOW = 120_000;
+const opened: LoadedModel[] = [];
+const files = {
+  sd1: tinyModel(TINY.sd1),
+  sdxl: tinyModel(TINY.sdxl),
+  flux: tinyModel(TINY.flux),
+};
+const models = new Map<string, Promise<LoadedModel>>();
+
+/** Opened once for all tests of this file. */
+function modelOf(id: string, make: () => Promise<readonly TinyFile[]> | readonly TinyFile[]): Promise<LoadedModel> {
+  const known = models.get(id) ?? Promise.resolve(make()).then((made) => openTiny(made));
+  models.set(id, known);
+  void known.then((model) => opened.push(model));
+  return known;
+}
+afterAll(async () => {
+  for (const model of new Set(opened)) await model.dispose();
+  await (await tinyBackend()).dispose();
+});
+
+const nmse = (a: HostTensor, b: HostTensor) => difference(a, b).nmse;
+const PLAIN = { cfgScale: 1, schedule: '', steps: 2 } as const;
+
+async function latentsOf(model: LoadedModel, request: Partial<GenerateRequest>, host = {}): Promise<HostTensor> {
+  return (await run(model, { ...PLAIN, ...request }, host)).latents[0]!;
+}
+
+describe('LoRAs on a quantized FLUX from a GGUF', () => {
+  const model = () =>
+    modelOf('flux q8', async () => {
+      const [denoiser, ...rest] = files.flux;
+      return [await converted(denoiser!, 'q8_0', 'gguf', 'flux'), ...rest];
+    });
+  const loras = {
+    ink: tinyLora(TINY.flux, { name: 'ink', seed: 1 }),
+    foreign: tinyLora(TINY.sdxl, { name: 'xl', seed: 2 }),
+  };
+  const networks = new NetworkStacks();
+  const host = {
+    networks,
+    resolveLora: async (name: string) => {
+      const file = loras[name as keyof typeof loras];
+      return { id: name, index: await openTensorIndex(memorySource(file.name, file.bytes)), shortHash: `${name}-hash` };
+    },
+  };
+  const draw = async (tags: string) =>
+    run(await model(), { ...PLAIN, schedule: 'Simple', prompt: `a lighthouse${tags}` }, host);
+
+  it('change their strength over the run', { timeout: SLOW }, async () => {
+    const [plain, whole, constant, fading] = [
+      await draw(''),
+      await draw('<lora:ink:0.7>'),
+      await draw('<lora:ink:0.7@0>'),
+      await draw('<lora:ink:0.7@0,0@0.5>'),
+    ].map(({ latents }) => latents[0]!);
+    expect(nmse(whole!, plain!)).toBeGreaterThan(1e-7);
+    expect(nmse(constant!, whole!)).toBeLessThan(1e-12);
+    expect(nmse(fading!, whole!)).toBeGreaterThan(1e-9);
+    expect(nmse(fading!, plain!)).toBeGreaterThan(1e-9);
+  });
+
+  it('weigh blocks apart', { timeout: SLOW }, async () => {
+    // The base, 19 double blocks, 38 single ones: this model has the first of each kind.
+    const weights = (double: number, single: number) =>
+      [1, ...Array.from({ length: 19 }, () => double), ...Array.from({ length: 38 }, () => single)].join();
+    const plain = (await draw('')).latents[0]!;
+    const whole = (await draw('<lora:ink:1>')).latents[0]!;
+    const lbw = async (double: number, single: number) =>
+      (await draw(`<lora:ink:1:lbw=${weights(double, single)}>`)).latents[0]!;
+    expect(nmse(await lbw(1, 1), whole)).toBeLessThan(1e-12);
+    expect(nmse(await lbw(0, 0), plain)).toBeLessThan(1e-12);
+    const half = await lbw(1, 0);
+    expect(nmse(half, plain)).toBeGreaterThan(1e-9);
+    expect(nmse(half, whole)).toBeGreaterThan(1e-9);
+  });
+
+  it(
+    'made for another family are named with what was expected and found, and left out',
+    { timeout: SLOW },
+    async () => {
+      const plain = await draw('');
+      const refused = await draw('<lora:foreign:1>');
+      expect(refused.latents[0]!.data).toEqual(plain.latents[0]!.data);
+      expect(refused.infotexts[0]).not.toContain('Lora hashes');
+      const notice = refused.events.find((event) => event.kind === 'notice' && event.code === 'lora');
+      expect(notice).toMatchObject({
+        message: expect.stringMatching(/<lora:foreign>: was made for .*FLUX\.1/) as string,
+      });
+      // Every tensor is in the list.
+      const { tensors } = await openTensorIndex(memorySource('xl', loras.foreign.bytes));
+      expect((notice as { details?: readonly string[] }).details!.length).toBeGreaterThanOrEqual(tensors.size / 2);
+      expect((await draw('')).latents[0]!.data).toEqual(plain.latents[0]!.data);
+    },
+  );
+});
+
+describe('control of every kind', () => {
+  const unit = (modelId: string, weight = 1): ControlRequest => ({
+    modelId,
+    image: pattern(64, 64),
+    weight,
+    start: 0,
+    end: 1,
+    mode: 'balanced',
+  });
+  const parts = (tiny: 'sd1' | 'sdxl') => {
+    const { adapter, vision } = tinyIpAdapter(TINY[tiny], 3);
+    const library = new NetworkLibrary(
+      memoryNetworks({
+        net: { kind: 'control', bytes: tinyControlNet(TINY[tiny], 1).bytes },
+        t2i: { kind: 'control', bytes: tinyT2iAdapter(TINY[tiny], 2).bytes },
+        ip: { kind: 'control', bytes: adapter.bytes },
+        vision: { kind: 'clip-vision', bytes: vision.bytes },
+      }),
     );
-    expect(latents[0]!.data.every(Number.isFinite)).toBe(true);
-    expect(new Set(pictures[0]!.rgba).size).toBeGreaterThan(20);
-    await model.dispose();
+    return library.partsFor([]);
+  };
+
+  it.each(['sd1', 'sdxl'] as const)('%s: ControlNet, T2I-Adapter and IP-Adapter', { timeout: SLOW }, async (tiny) => {
+    const model = await modelOf(tiny, () => files[tiny]);
+    const host = await parts(tiny);
+    const draw = (control: readonly ControlRequest[], change: Partial<GenerateRequest> = {}) =>
+      latentsOf(model, { control, cfgScale: 3, steps: 1, ...change }, host);
+    const plain = await draw([]);
+    for (const id of ['net', 't2i', 'ip']) {
+      const full = await draw([unit(id)]);
+      expect(nmse(full, plain), id).toBeGreaterThan(1e-7);
+      expect(nmse(await draw([unit(id, 0)]), plain), id).toBeLessThan(1e-9);
+      expect(nmse(await draw([unit(id, 0.5), unit(id, 0.5)]), full), id).toBeLessThan(id === 'ip' ? 1e-2 : 1e-8);
+    }
+    const all = await draw([unit('net'), unit('t2i'), unit('ip')], { batchSize: 2 });
+    const second = await draw([unit('net'), unit('t2i'), unit('ip')], { seed: BASE.seed + 1 });
+    const half = all.data.length / 2;
+    expect(nmse({ shape: second.shape, data: all.data.slice(half) }, second)).toBeLessThan(1e-8);
+    expect(model.backend.memory().tensorBytes).toBe(0);
+  });
+
+  it('an IP-Adapter without its vision model says which one it needs', { timeout: SLOW }, async () => {
+    const model = await modelOf('sd1', () => files.sd1);
+    const { adapter } = tinyIpAdapter(TINY.sd1, 3);
+    const host = await new NetworkLibrary(memoryNetworks({ ip: { kind: 'control', bytes: adapter.bytes } })).partsFor(
+      [],
+    );
+    const error = await failure(latentsOf(model, { control: [unit('ip')] }, host));
+    expect(error).toMatchObject({ code: 'model/missing-part', message: expect.stringContaining('width 32') as string });
+  });
+});
+
+describe('models that change a picture by words', () => {
+  const model = () => modelOf('pix2pix', () => tinyModel(TINY.pix2pix));
+  const init = { image: pattern(64, 64), strength: 1, resizeMode: 'just' as const };
+
+  it('guide by the words and by the picture', { timeout: SLOW }, async () => {
+    const edit = await model();
+    expect(edit.detected.inputs).toEqual(['concat']);
+    // One Euler step from the first noise level, worked out from three runs of the network (Brooks et al. 2023, eq. 3).
+    let start: HostTensor | undefined;
+    const request = { init, steps: 1, cfgScale: 4, guidance: { imageScale: 1.8 } };
+    const extension = {
+      id: 'test',
+      label: 'Test',
+      apiVersion: 1,
+      hooks: { beforeSampling: (value: { start: HostTensor }) => void (start = value.start) },
+    } as never;
+    const latents = await latentsOf(edit, request, { extensions: [extension] });
+    const sampling = modelSampling(edit.detected, { tokens: 16, steps: 1, timestepRule: 'nearest' });
+    const sigma = sampling.sigmas.at(-1)!;
+    const x = start!;
+    const [words, none] = await encodePrompts(edit, [BASE.prompt, ''], { clipSkip: 1, emphasis: 'Original' });
+    const picture = await pictureLatent(edit);
+    const nothing = { shape: picture.shape, data: new Float32Array(picture.data.length) };
+    const built = buildUNet(edit.detected.denoiser as ModelPart<UNetConfig>, {
+      batch: 1,
+      height: 8,
+      width: 8,
+      tokens: words!['context']!.shape[1]!,
+    });
+    const predict = async (context: HostTensor, concat: HostTensor) => {
+      const inputs = {
+        x: { shape: x.shape, data: Float32Array.from(x.data, (value) => value * sampling.inputScale(sigma)) },
+        timestep: { shape: [1], data: Float32Array.of(sampling.timestep(sigma)) },
+        context,
+        concat,
+      };
+      return (await runOnce(edit.backend, built, inputs, undefined))['prediction']!;
+    };
+    const full = await predict(words!['context']!, picture);
+    const pictureOnly = await predict(none!['context']!, picture);
+    const bare = await predict(none!['context']!, nothing);
+    const { x: cx, output } = sampling.denoisedCoefficients(sigma);
+    const expected = Float32Array.from(x.data, (value, i) => {
+      const [c, p, u] = [full.data[i]!, pictureOnly.data[i]!, bare.data[i]!];
+      return cx * value + output * (u + 4 * (c - p) + 1.8 * (p - u));
+    });
+    expect(nmse(latents, { shape: latents.shape, data: expected })).toBeLessThan(1e-8);
+  });
+
+  it('say what is missing, and write their scale into the picture', { timeout: SLOW }, async () => {
+    const edit = await model();
+    expect(await failure(latentsOf(edit, {}))).toMatchObject({ code: 'argument/invalid' });
+    const wrong = { init, guidance: { imageScale: 9 } };
+    expect(await failure(latentsOf(edit, wrong))).toMatchObject({ code: 'argument/invalid' });
+    const { infotexts } = await run(edit, { ...PLAIN, init, guidance: { imageScale: 2 } });
+    expect(infotexts[0]).toContain('Image CFG scale: 2');
+  });
+
+  /** The start picture as the network reads it: encoded, without the scale of latents. */
+  async function pictureLatent(edit: LoadedModel): Promise<HostTensor> {
+    const { encodeImage } = await import('../../../src/lib/pipeline/autoencoder');
+    const { shape, data } = await encodeImage(edit, pattern(64, 64), { tiling: false });
+    return { shape, data: Float32Array.from(data, (value) => value / 0.18215) };
+  }
+});
+
+describe('FLUX.1 with a picture beside the latent', () => {
+  it('Fill takes the masked picture and every pixel of the mask', { timeout: SLOW }, async () => {
+    const fill = await modelOf('fill', () => tinyModel(TINY.fluxFill));
+    expect(fill.detected).toMatchObject({ inputs: ['pooled', 'guidance', 'inpaint'], concatChannels: 80 });
+    expect(fill.detected.defaults.distilledGuidance).toBe(30);
+    const image = pattern(64, 64);
+    const mask = boxMask(64, 64, [13, 22, 41, 50]);
+    const inpaint = { mask, invert: false, blurPx: 0, fill: 'original', area: 'whole', paddingPx: 0 } as const;
+    const init = { image, strength: 1, resizeMode: 'just' as const };
+    const source = { picture: image, mask: { widthPx: 64, heightPx: 64, data: maskBytes(mask.rgba) } };
+    const { shape, data } = await inpaintInput(
+      fill,
+      source,
+      { widthPx: 64, heightPx: 64, weight: 1 },
+      { tiling: false },
+    );
+    expect(shape).toEqual([1, 80, 8, 8]);
+    // diffusers: mask.view(b, h, 8, w, 8).permute(0, 2, 4, 1, 3) -> channel 8 dy + dx.
+    for (let i = 0; i < 64 * 64; i++) {
+      const [x, y] = [i % 64, Math.floor(i / 64)];
+      const channel = 16 + 8 * (y % 8) + (x % 8);
+      const cell = 8 * Math.floor(y / 8) + Math.floor(x / 8);
+      expect(data[64 * channel + cell]).toBe(x >= 13 && x < 41 && y >= 22 && y < 50 ? 1 : 0);
+    }
+    const masked = await latentsOf(fill, { init: { ...init, inpaint }, steps: 1 });
+    const whole = await latentsOf(fill, { init, steps: 1 });
+    expect(masked.data.every(Number.isFinite)).toBe(true);
+    expect(nmse(masked, whole)).toBeGreaterThan(1e-6);
+  });
+
+  it('Canny and Depth draw after the picture, not over it', { timeout: SLOW }, async () => {
+    const depth = await modelOf('depth', () => tinyModel(TINY.fluxDepth));
+    expect(depth.detected).toMatchObject({ inputs: ['pooled', 'guidance', 'concat'], concatChannels: 16 });
+    const init = (strength: number) => ({ image: pattern(64, 64), strength, resizeMode: 'just' as const });
+    const full = await latentsOf(depth, { init: init(1), steps: 1 });
+    expect(await latentsOf(depth, { init: init(0.3), steps: 1 })).toEqual(full);
+    const other = { ...init(1), image: boxMask(64, 64, [8, 8, 40, 40]) };
+    expect(nmse(await latentsOf(depth, { init: other, steps: 1 }), full)).toBeGreaterThan(1e-7);
+    expect(await failure(latentsOf(depth, {}))).toMatchObject({ code: 'argument/invalid' });
+  });
+
+  function maskBytes(rgba: Uint8ClampedArray): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from({ length: rgba.length / 4 }, (_, i) => rgba[4 * i] ?? 0);
+  }
+});
+
+describe('parts of different models', () => {
+  const swap = (base: readonly TinyFile[], part: RegExp, other: TinyFile | undefined) =>
+    base.flatMap((file) => (part.test(file.name) ? (other ? [other] : []) : [file]));
+  const find = (all: readonly TinyFile[], part: RegExp) => all.find(({ name }) => part.test(name))!;
+
+  it('text encoders of another width are named with both numbers', { timeout: SLOW }, async () => {
+    const mixed = swap(files.flux, /clip-l/, find(files.sdxl, /bigg/));
+    const error = await failure(openTiny(mixed));
+    expect(error.code).toBe('model/wrong-shape');
+    expect(error.message).toMatch(/parts of different models.*bigg.*128.*"pooled".*takes 64/);
+  });
+
+  it('an autoencoder of other latents is named as what it is', async () => {
+    const mixed = swap(files.flux, /vae/, find(files.sd1, /vae/));
+    const error = await failure(openTiny(mixed));
+    expect(error).toMatchObject({
+      code: 'model/missing-part',
+      message: expect.stringMatching(/tiny-sd1-vae.*4 latent channels, 16 are needed/) as string,
+    });
+  });
+
+  it('a missing text encoder is named', async () => {
+    const error = await failure(openTiny(swap(files.flux, /t5/, undefined)));
+    expect(error).toMatchObject({ code: 'model/missing-part', message: expect.stringContaining('T5-XXL') as string });
   });
 });

@@ -3,7 +3,7 @@ import { createNodeBackend } from '../../../src/companion/node_backend';
 import { shippedTokenizers } from '../../../src/companion/node_model';
 import type { Backend } from '../../../src/lib/backends/backend';
 import { memorySource } from '../../../src/lib/base/byte_source';
-import { assembleModel } from '../../../src/lib/models/assemble';
+import { assembleModel, assertComplete } from '../../../src/lib/models/assemble';
 import { checkModel } from '../../../src/lib/models/check_model';
 import { openModelFiles } from '../../../src/lib/models/open_model_files';
 import { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
@@ -19,6 +19,7 @@ export async function openTiny(files: readonly TinyFile[]): Promise<LoadedModel>
     opened.files.map((file) => file.detected),
     opened.hints,
   );
+  assertComplete(detected);
   checkModel(detected);
   const indexes = opened.files.map((file) => file.detected.index);
   return new LoadedModel({

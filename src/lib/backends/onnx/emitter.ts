@@ -7,6 +7,7 @@ import { elementCount, sameShape } from '../../base/shape';
 import { valueOf, type AnyNode, type Graph, type Value, type ValueId } from '../../graph/ir';
 import type { OpName } from '../../graph/ops/registry';
 import type { NamedWeight, WeightMap } from '../../graph/weights';
+import { isPackable } from './packed_blocks';
 import type { Emitter, Lowering, LoweringOptions, PackedWeight, TensorName } from './lowering/lowering';
 import { LOWERINGS } from './lowering/registry';
 import { encodeModel, type OnnxAttr, type OnnxInitializer, type OnnxNode, type OnnxType } from './onnx_proto';
@@ -236,7 +237,7 @@ class GraphEmitter implements Emitter {
     const stored = this.#stored(source.name);
     const { type } = stored.tensor;
     const [n = 0, k = 0] = shape;
-    if ((type !== 'Q4_0' && type !== 'Q8_0') || stored.transposed || k % QUANT_BLOCK !== 0) return undefined;
+    if (!isPackable(type) || stored.transposed || k % QUANT_BLOCK !== 0) return undefined;
     const bits = type === 'Q4_0' ? 4 : 8;
     const blocks = k / QUANT_BLOCK;
     const blockBytes = (QUANT_BLOCK * bits) / 8;

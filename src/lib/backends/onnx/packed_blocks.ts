@@ -6,10 +6,15 @@
  *   Q8_0: signed codes; MatMulNBits: code + 128            w = (q - 128) s
  */
 import { readRaw } from '../../quant/dequantize';
-import { packedBytes, quantType } from '../../quant/registry';
+import { packedBytes, quantType, type QuantTypeId } from '../../quant/registry';
 import { f16At } from '../../quant/legacy_blocks';
 import { elementCount } from '../../base/shape';
 import type { NamedWeight } from '../../graph/weights';
+
+/** Types that MatMulNBits can be given in blocks. */
+export function isPackable(type: QuantTypeId): type is 'Q4_0' | 'Q8_0' {
+  return type === 'Q4_0' || type === 'Q8_0';
+}
 
 /** Bytes of the scale before the codes of a Q4_0 or Q8_0 block. */
 const SCALE_BYTES = 2;

@@ -213,7 +213,13 @@ export class WebgpuBackend implements Backend {
       this.#measuring = measured.catch(() => undefined);
       await measured;
     }
-    return this.#compile(optimized, weights, this.#tuning, options);
+    const tuning = options.precision === 'f32' ? exactTuning(this.#tuning) : this.#tuning;
+    return this.#compile(optimized, weights, tuning, options);
+  }
+
+  /** Values may be rounded to half precision on this device. */
+  get roundsToHalf(): boolean {
+    return this.engine.gpu.has('shader-f16');
   }
 
   /** As `compile` with a choice of kernels of its own, which nothing else sees. */
