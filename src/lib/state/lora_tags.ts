@@ -19,6 +19,15 @@ export function loraTags(prompt: string): readonly LoraTag[] {
   }));
 }
 
+/** The first picture of a list, newest first, that was made with each LoRA. */
+export function newestByLora(rows: readonly { readonly id: string; readonly infotext: string }[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { id, infotext } of rows) {
+    for (const { name } of infotext.includes('<l') ? loraTags(infotext) : []) if (!found.has(name)) found.set(name, id);
+  }
+  return found;
+}
+
 function firstNumber(rest: string): number {
   const [first = ''] = rest.split(':').slice(1);
   const number = Number(first);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fromLegacy } from '../../../src/lib/options/legacy';
+import { fromLegacy, optionsFromLegacy } from '../../../src/lib/options/legacy';
 import { MODEL_OPTIONS } from '../../../src/lib/options/model_options';
 
 describe('model options', () => {
@@ -30,6 +30,25 @@ describe('model options', () => {
     });
     expect(fromLegacy('forge_unet_storage_dtype', 'bnb-nf4')).not.toHaveProperty('value');
     expect(fromLegacy('steps', 20)).toBeUndefined();
+  });
+
+  it('reads a whole set of old switches, in the types that other programs write', () => {
+    const read = optionsFromLegacy(
+      [
+        ['no_half_vae', true],
+        ['persistent_cond_cache', 'False'],
+        ['forge_inference_memory', 1024],
+        ['forge_additional_modules', ['ae.safetensors']],
+        ['steps', 20],
+      ],
+      'forge option',
+    );
+    expect(read.options).toEqual({ vaePrecision: 'f32', textCache: false });
+    expect(read.notes).toEqual([{ name: 'forge_inference_memory', note: 'replaced by the exact memory plan' }]);
+    expect([...read.known]).toEqual(['no_half_vae', 'persistent_cond_cache', 'forge_inference_memory']);
+    // Values that the option does not have say nothing.
+    expect(optionsFromLegacy([['Shift', 'wide']], 'infotext').options).toEqual({});
+    expect(optionsFromLegacy([['--lora-apply-mode', 'at_runtime']]).options).toEqual({ loraMode: 'side-path' });
   });
 
   it('tells equal names of two programs apart', () => {

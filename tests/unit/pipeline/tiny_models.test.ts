@@ -198,7 +198,8 @@ describe('models that change a picture by words', () => {
     const sampling = modelSampling(edit.detected, { tokens: 16, steps: 1, timestepRule: 'nearest' });
     const sigma = sampling.sigmas.at(-1)!;
     const x = start!;
-    const [words, none] = await encodePrompts(edit, [BASE.prompt, ''], { clipSkip: 1, emphasis: 'Original' });
+    const texts = [BASE.prompt, ''].map((text) => [{ text, count: 1 }]);
+    const [words, none] = (await encodePrompts(edit, texts, { clipSkip: 1, emphasis: 'Original' })).flat();
     const picture = await pictureLatent(edit);
     const nothing = { shape: picture.shape, data: new Float32Array(picture.data.length) };
     const built = buildUNet(edit.detected.denoiser as ModelPart<UNetConfig>, {
@@ -285,8 +286,8 @@ describe('FLUX.1 with a picture beside the latent', () => {
     expect(await failure(latentsOf(depth, {}))).toMatchObject({ code: 'argument/invalid' });
   });
 
-  function maskBytes(rgba: Uint8ClampedArray): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from({ length: rgba.length / 4 }, (_, i) => rgba[4 * i] ?? 0);
+  function maskBytes(rgba: Uint8ClampedArray): Uint8ClampedArray<ArrayBuffer> {
+    return Uint8ClampedArray.from({ length: rgba.length / 4 }, (_, i) => rgba[4 * i] ?? 0);
   }
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readStylesCsv, writeStylesCsv } from '../../../src/lib/prompt/styles_csv';
 import { completionsAt, type CompletionSources } from '../../../src/lib/state/completions';
 import type { Parameters } from '../../../src/lib/state/generation.svelte';
-import { loraTags, withLora, withoutLora, withWord } from '../../../src/lib/state/lora_tags';
+import { loraTags, newestByLora, withLora, withoutLora, withWord } from '../../../src/lib/state/lora_tags';
 import type { ParameterContext } from '../../../src/lib/state/parameters/parameter';
 import { composeJobs } from '../../../src/lib/state/parameters/prompt_templates';
 import { presetOf, withPreset } from '../../../src/lib/state/parameters/presets.svelte';
@@ -31,6 +31,19 @@ const context = (parameters: Parameters): ParameterContext => ({
   upscalers: [],
   vaes: [],
   sketching: false,
+});
+
+it('a LoRA is shown by the newest picture made with it', () => {
+  const rows = [
+    { id: 'c', infotext: 'a house <lora:oil:1>' },
+    { id: 'b', infotext: 'a tree <lora:ink:0.5:te=1><lora:oil:1>' },
+    { id: 'a', infotext: 'a star <lora:ink:1>' },
+    { id: '0', infotext: 'nothing' },
+  ];
+  expect([...newestByLora(rows)]).toEqual([
+    ['oil', 'c'],
+    ['ink', 'b'],
+  ]);
 });
 
 describe('styles.csv', () => {

@@ -47,6 +47,16 @@ describe('settings of a picture in the form', () => {
     expect(missing).toEqual([{ kind: 'lora', name: 'stones', hash: '0123456789ab' }]);
     expect(Object.fromEntries(unmapped)).toEqual({ 'Ultra mode': 'on', 'Face restoration': 'X' });
   });
+  it('takes switches of the model, and says why an old one does nothing', () => {
+    const { settings, unmapped, notices } = read(
+      'Steps: 4, Sampler: Euler, CFG scale: 1, Distilled CFG Scale: 2.5, Hires Distilled CFG Scale: 4, Shift: 3, Image CFG scale: 1.7, Diffusion in Low Bits: bnb-nf4',
+    );
+    expect(settings.distilledGuidance).toBe(2.5);
+    expect(settings.modelOptions).toEqual({ hiresDistilledGuidance: 4, shift: 3 });
+    expect(settings.guidance).toEqual({ imageScale: 1.7 });
+    expect(unmapped).toEqual([]);
+    expect(notices.join()).toMatch(/Diffusion in Low Bits: .*type that the file has/);
+  });
   it('tells of a sampler that nobody knows', () => {
     const { settings, notices } = read('Steps: 1, CFG scale: 7, Seed: 3, Sampler: Wobble');
     expect(settings.sampler).toBe('dpmpp_2m');

@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findModels } from '../../../src/companion/validate/find_models';
+import { TINY, tinyLora, tinyModel, type TinyFile } from '../../tools/tiny_models';
+
+const root = resolve(import.meta.dirname, '../../..');
+let folder = '';
+
+async function put(below: string, files: readonly TinyFile[]): Promise<void> {
+  await mkdir(join(folder, below), { recursive: true });
+  await Promise.all(files.map(({ name, bytes }) => writeFile(join(folder, below, name), bytes)));
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sketchforge-validate-'));
+  // Two models whose encoders and autoencoders do not fit each other, all in reach of both.
+  await put('flux', tinyModel(TINY.flux));
+  await put('', tinyModel(TINY.sd1));
+  await put('loras', [
+    tinyLora(TINY.flux, { name: 'ink', seed: 1 }),
+    tinyLora(TINY.sd1, { name: 'chalk', seed: 2 }),
+    { name: 'broken.safetensors', bytes: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9) },
+  ]);
+  await put('alone', [{ ...tinyModel(TINY.fluxDepth)[0]!, name: 'depth.safetensors' }]);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('models of a folder', () => {
+  it('are completed by the parts that fit, the nearest first; what cannot be used is named', async () => {
+    const { models, loras, problems } = await findModels(folder);
+    const found = new Map(models.map(({ name, completedBy }) => [name, completedBy]));
+    expect(found.get('flux/tiny-flux-denoiser.safetensors')).toEqual([
+      'flux/tiny-flux-clip-l.safetensors',
+      'flux/tiny-flux-t5.safetensors',
+      'flux/tiny-flux-vae.safetensors',
+    ]);
+    expect(found.get('tiny-sd1-denoiser.safetensors')).toEqual([
+      'tiny-sd1-clip-l.safetensors',
+      'tiny-sd1-vae.safetensors',
+    ]);
+    expect(found.has('alone/depth.safetensors')).toBe(true);
+    expect(loras.map(({ name }) => name).sort()).toEqual(['loras/chalk.safetensors', 'loras/ink.safetensors']);
+    expect(problems.map(({ name }) => name)).toEqual(['loras/broken.safetensors']);
+  });
+
+  it('a folder of parts alone gives no model, and says nothing wrong of them', async () => {
+    const { models, problems } = await findModels(resolve(root, 'tests/golden/data/models'));
+    expect(models).toEqual([]);
+    expect(problems).toEqual([]);
+  });
+});
+
+it(
+  'the report has a picture of every model and pair, times, memory and what is wrong',
+  { timeout: 180_000 },
+  async () => {
+    const out = join(folder, 'report.html');
+    const json = join(folder, 'report.json');
+    const words = ['src/companion/validate.ts', folder, '--side', '64', '--steps', '1', '--out', out, '--json', json];
+    const { stdout } = await promisify(execFile)(resolve(root, 'node_modules/.bin/tsx'), words, { cwd: root });
+    expect(stdout.trim().split('\n').at(-1)).toBe(out);
+    const report = JSON.parse(await readFile(json, 'utf8')) as {
+      counts: Record<string, number>;
+      models: {
+        name: string;
+        times: { stage: string }[];
+        memory: { peakBytes: number };
+        loras: { name: string; psnr: number }[];
+      }[];
+    };
+    expect(report.counts).toMatchObject({ failed: 0, unusable: 1 });
+    const flux = report.models.find(({ name }) => name.startsWith('flux/'))!;
+    expect(flux.times.map(({ stage }) => stage)).toContain('denoise');
+    expect(flux.memory.peakBytes).toBeGreaterThan(0);
+    // Only the LoRA made for it, and it changes the picture.
+    expect(flux.loras).toEqual([expect.objectContaining({ name: 'loras/ink.safetensors' })]);
+    expect(flux.loras[0]!.psnr).toBeLessThan(100);
+    const html = await readFile(out, 'utf8');
+    expect(html.match(/<img /g)).toHaveLength(report.counts['pictures']!);
+    expect(html).toContain('loras/broken.safetensors');
+  },
+);
