@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ByteSource } from '../lib/base/byte_source';
+import { MODEL_FILE } from '../lib/models/open_model_files';
 import { openFileSource } from './node_file_source';
 
 /** More files than any model has: someone named a home folder. */
@@ -30,6 +31,14 @@ async function shardsOf(path: string): Promise<Place[]> {
   return plain.map((name) => ({ name, path: join(dirname(path), name) }));
 }
 
+/** Files beside an ONNX model that may hold its data: the model names them, they have no common ending. */
+async function dataBeside(path: string): Promise<Place[]> {
+  const folder = dirname(path);
+  const entries = await readdir(folder, { withFileTypes: true });
+  const data = entries.filter((entry) => entry.isFile() && !MODEL_FILE.test(entry.name)).slice(0, MAX_FILES);
+  return data.map(({ name }) => ({ name, path: join(folder, name) }));
+}
+
 async function placesOf(path: string): Promise<Place[]> {
   const found: Place[] = [];
   if ((await stat(path).catch(() => undefined))?.isDirectory()) {
@@ -38,6 +47,7 @@ async function placesOf(path: string): Promise<Place[]> {
   }
   found.push({ name: basename(path), path });
   if (/\.index(\.[\w-]+)?\.json$/i.test(path)) found.push(...(await shardsOf(path)));
+  if (/\.onnx$/i.test(path)) found.push(...(await dataBeside(path)));
   return found;
 }
 

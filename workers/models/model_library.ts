@@ -1,7 +1,6 @@
 /** The model library behind its contract: the store, what headers tell, and copies that survive a closed tab. */
 import type { ByteSource } from '../../src/lib/base/byte_source';
 import { AppError } from '../../src/lib/base/errors';
-import { folderOf, nameOf } from '../../src/lib/base/file_path';
 import type {
   AddRequest,
   ConvertReport,
@@ -25,16 +24,15 @@ import {
   keepBuiltin,
   type BuiltinModel,
 } from '../../src/lib/storage/builtin_models';
-import type { Database, ModelRecord, StoredFile } from '../../src/lib/storage/database';
-import { fileInPlace } from '../../src/lib/storage/file_in_place';
-import { remoteImportFile, webAddresses, type RemoteFile } from '../../src/lib/storage/model_download';
-import type { ImportFile } from '../../src/lib/storage/model_import';
+import type { Database, ModelRecord } from '../../src/lib/storage/database';
+import { webAddresses } from '../../src/lib/storage/model_download';
+import { OneWayFile } from '../../src/lib/storage/one_way_file';
 import { modelOf, type ModelStore } from '../../src/lib/storage/model_store';
-import { sourceStream } from '../../src/lib/storage/source_stream';
+import { addInPlace, copyIn, type Chosen } from './adding';
 import { joinRecords } from './assembly';
 import { builtinEntry, entryOf } from './entries';
-import { probeAll, remoteSources } from './remote_files';
-import { pickedSources, readSelection, type Proposal, type Selection } from './selection';
+import { pickedAgain, readAddresses, readPicked } from './reading';
+import type { Proposal } from './selection';
 import { StoreConnection } from './store_connection';
 import { Tasks } from './tasks';
 
@@ -44,19 +42,16 @@ export interface LibraryHost {
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** The last selection, waiting for `add`. */
-interface Chosen extends Selection {
-  readonly id: string;
-  readonly picked?: readonly PickedFile[];
-  readonly remotes?: readonly RemoteFile[];
-}
+/** When the worker has been idle for a moment after its start: what a crash left behind is then cleared away. */
+const TIDY_AFTER_MS = 3000;
 
 export class ModelLibrary implements ModelsContract {
   readonly #host: LibraryHost;
   readonly #tasks = new Tasks();
   readonly #connection: StoreConnection;
-  #chosen: Chosen | undefined;
+  #chosen: (Chosen & { readonly id: string }) | undefined;
   #selections = 0;
+  #tidied = false;
 
   constructor(host: LibraryHost) {
     this.#host = host;
@@ -64,6 +59,7 @@ export class ModelLibrary implements ModelsContract {
   }
 
   async list(): Promise<ModelEntry[]> {
+    this.#tidy();
     const [records, known] = await Promise.all([(await this.#store()).list(), this.#builtin()]);
     const entries = records.map((record) => {
       const model = known.get(record.id);
@@ -85,57 +81,80 @@ export class ModelLibrary implements ModelsContract {
 
   async unfinished(): Promise<UnfinishedImport[]> {
     const byModel = new Map<string, UnfinishedImport>();
-    for (const { id, name, urls, shards, totalBytes, paused = false } of await (await this.#store()).unfinished()) {
+    for (const record of await (await this.#store()).unfinished()) {
+      const { id, name, urls, shards, totalBytes, paused = false } = record;
       const model = modelOf(id);
       if (isBuiltinRecord(model)) continue;
       const doneBytes = shards.reduce((sum, shard) => sum + shard.sizeBytes, byModel.get(model)?.doneBytes ?? 0);
-      byModel.set(model, { id: model, name, sizeBytes: totalBytes, doneBytes, paused, ...(urls ? { urls } : {}) });
+      const fromFiles = record.handles !== undefined;
+      byModel.set(model, {
+        id: model,
+        name,
+        sizeBytes: totalBytes,
+        doneBytes,
+        paused,
+        fromFiles,
+        ...(urls ? { urls } : {}),
+      });
     }
     return [...byModel.values()];
   }
 
   async chooseFiles(picked: readonly PickedFile[]): Promise<SelectionReport> {
-    const sources = pickedSources(picked);
-    const dates = new Map(sources.map((source, i) => [source.name, picked[i]?.file.lastModified ?? 0]));
-    const identity = ({ name, sizeBytes }: ByteSource) => `${name}:${sizeBytes}:${dates.get(name) ?? ''}`;
-    const selection = await readSelection(sources, identity);
     const canStayInPlace = picked.length > 0 && picked.every((file) => file.handle !== undefined);
-    return this.#choose({ ...selection, id: this.#nextSelection(), picked }, { canStayInPlace });
+    return this.#choose(await readPicked(picked), { canStayInPlace });
   }
 
   async chooseUrls(text: string): Promise<SelectionReport> {
-    const remotes = await probeAll(webAddresses(text), this.#host.fetch);
-    const sources = remoteSources(remotes, this.#host.fetch);
-    const urls = new Map(sources.map((source, i) => [source.name, remotes[i]?.url ?? '']));
-    const selection = await readSelection(sources, ({ name }) => urls.get(name) ?? name);
-    const resumable = remotes.every((remote) => remote.resumable);
-    return this.#choose({ ...selection, id: this.#nextSelection(), remotes }, { canStayInPlace: false, resumable });
+    const chosen = await readAddresses(webAddresses(text), this.#host.fetch);
+    const resumable = chosen.remotes?.every(({ file }) => file.resumable) ?? true;
+    return this.#choose(chosen, { canStayInPlace: false, resumable });
   }
 
   async add(request: AddRequest, onProgress: TransferProgress): Promise<ModelEntry> {
     const { chosen, proposal } = this.#proposal(request);
-    const { id } = proposal.report;
-    return this.#tasks.run(id, async (signal) => {
+    const { parts = [] } = request;
+    return this.#tasks.run(proposal.report.id, async (signal) => {
       const store = await this.#store();
+      const transfer = { signal, onProgress, ...(this.#host.fetch ? { fetch: this.#host.fetch } : {}) };
       const record = request.inPlace
-        ? await this.#addInPlace(chosen, proposal, signal, onProgress)
-        : await this.#copy(store, chosen, proposal, signal, onProgress);
-      return entryOf(await this.#complete(store, record, request.parts ?? []));
+        ? await addInPlace(store, chosen, proposal, transfer)
+        : await copyIn(store, chosen, proposal, { ...transfer, parts });
+      return entryOf(await this.#complete(store, record, parts));
     });
   }
 
   async resume(id: string, onProgress: TransferProgress): Promise<ModelEntry> {
-    const waiting = (await this.unfinished()).find((one) => one.id === id);
-    if (!waiting?.urls) {
-      throw new AppError('storage/not-found', `import ${id}: it has no address to go on from; choose its file again.`);
-    }
-    await (await this.#store()).pauseImport(id, false);
-    const report = await this.chooseUrls(waiting.urls.join('\n'));
-    const model = report.models.find((one) => one.id === id);
-    if (!model) {
-      throw new AppError('network/changed', `${waiting.name}: its address leads to other files now; start it again.`);
-    }
-    return this.add({ selection: report.id, model: id }, onProgress);
+    return this.#tasks.run(id, async (signal) => {
+      const store = await this.#store();
+      const waiting = (await store.unfinished()).find((one) => modelOf(one.id) === id);
+      if (!waiting?.urls && !waiting?.handles) {
+        throw new AppError(
+          'storage/not-found',
+          `import ${id}: it has no address to go on from; choose its file again.`,
+        );
+      }
+      await store.pauseImport(id, false);
+      const { fetch } = this.#host;
+      const chosen = waiting.urls
+        ? await readAddresses(waiting.urls, fetch)
+        : await readPicked(await pickedAgain(waiting.name, waiting.handles ?? []));
+      const proposal = chosen.proposals.find(({ report }) => report.id === id);
+      if (!proposal) {
+        const where = waiting.urls ? 'its address leads to other files now' : 'its files have changed';
+        throw new AppError(
+          waiting.urls ? 'network/changed' : 'file/changed',
+          `${waiting.name}: ${where}; start it again.`,
+        );
+      }
+      const { parts = [] } = waiting;
+      const transfer = { signal, onProgress, parts, ...(fetch ? { fetch } : {}) };
+      return entryOf(await this.#complete(store, await copyIn(store, chosen, proposal, transfer), parts));
+    });
+  }
+
+  free(id: string): Promise<void> {
+    return this.#tasks.free(id);
   }
 
   async cancel(id: string, paused: boolean): Promise<void> {
@@ -206,6 +225,9 @@ export class ModelLibrary implements ModelsContract {
   }
 
   async handles(id: string): Promise<readonly FileSystemFileHandle[]> {
+    const store = await this.#store();
+    const waiting = (await store.unfinished()).find((one) => modelOf(one.id) === id && one.handles);
+    if (waiting?.handles) return waiting.handles.map(({ handle }) => handle);
     return (await this.#record(id)).files.flatMap((file) => file.handle ?? []);
   }
 
@@ -213,15 +235,14 @@ export class ModelLibrary implements ModelsContract {
     chosen: Chosen,
     facts: Pick<SelectionReport, 'canStayInPlace' | 'resumable'>,
   ): Promise<SelectionReport> {
-    this.#chosen = chosen;
+    // An answer that was begun for the last selection and is not being copied.
+    for (const { source } of this.#chosen?.remotes ?? []) if (source instanceof OneWayFile) source.close();
+    const id = `selection-${++this.#selections}`;
+    this.#chosen = { ...chosen, id };
     const store = await this.#store().catch(() => undefined);
     const known = new Set((await store?.list())?.map((record) => record.id));
     const models = chosen.proposals.map(({ report }) => ({ ...report, known: known.has(report.id) }));
-    return { id: chosen.id, models, ignored: chosen.ignored, ...facts };
-  }
-
-  #nextSelection(): string {
-    return `selection-${++this.#selections}`;
+    return { id, models, ignored: chosen.ignored, ...facts };
   }
 
   #proposal({ selection, model }: Pick<AddRequest, 'selection' | 'model'>): { chosen: Chosen; proposal: Proposal } {
@@ -229,74 +250,6 @@ export class ModelLibrary implements ModelsContract {
     const proposal = chosen?.proposals.find(({ report }) => report.id === model);
     if (chosen && proposal) return { chosen, proposal };
     throw new AppError('argument/invalid', `model ${model}: the selection is gone; choose the files again.`);
-  }
-
-  async #copy(
-    store: ModelStore,
-    chosen: Chosen,
-    proposal: Proposal,
-    signal: AbortSignal,
-    onProgress: TransferProgress,
-  ): Promise<ModelRecord> {
-    const { id, name } = proposal.report;
-    const remotes = new Map(chosen.remotes?.map((remote) => [remote.name, remote]));
-    const root = commonFolder(proposal.sources);
-    const files = proposal.sources.map((source, i): ImportFile => {
-      const remote = remotes.get(source.name);
-      const path = source.name.slice(root.length);
-      const tensorStart = i === 0 && proposal.tensorStart !== undefined ? { tensorStart: proposal.tensorStart } : {};
-      if (remote) return { ...remoteImportFile(remote, this.#host.fetch), path, ...tensorStart };
-      return {
-        path,
-        sizeBytes: source.sizeBytes,
-        ...tensorStart,
-        open: (offset) => Promise.resolve(sourceStream(source, offset)),
-      };
-    });
-    const urls = chosen.remotes?.map((remote) => remote.url);
-    const origin = urls?.[0] ?? 'file';
-    return store.import(files, {
-      id,
-      name,
-      signal,
-      onProgress,
-      facts: factsOf(proposal, origin),
-      ...(urls ? { urls } : {}),
-    });
-  }
-
-  async #addInPlace(
-    chosen: Chosen,
-    proposal: Proposal,
-    signal: AbortSignal,
-    onProgress: TransferProgress,
-  ): Promise<ModelRecord> {
-    const { id, name, sizeBytes } = proposal.report;
-    const byPath = new Map(pickedSources(chosen.picked ?? []).map((source, i) => [source.name, chosen.picked?.[i]]));
-    const files: StoredFile[] = [];
-    let done = 0;
-    for (const source of proposal.sources) {
-      const picked = byPath.get(source.name);
-      if (!picked?.handle)
-        throw new AppError('argument/invalid', `${source.name}: it cannot be used in place; copy it.`);
-      const before = done;
-      files.push(
-        await fileInPlace(source, picked.file, picked.handle, signal, (bytes) => onProgress(before + bytes, sizeBytes)),
-      );
-      done += source.sizeBytes;
-    }
-    const now = Date.now();
-    const record: ModelRecord = {
-      id,
-      name,
-      files,
-      sizeBytes,
-      addedAt: now,
-      usedAt: now,
-      ...factsOf(proposal, 'in place'),
-    };
-    await (await this.#store()).add(record);
-    return record;
   }
 
   /** The record with the files of stored parts, which stay models of their own. */
@@ -337,24 +290,12 @@ export class ModelLibrary implements ModelsContract {
   #store(): Promise<ModelStore> {
     return this.#connection.store();
   }
-}
 
-function factsOf({ facts, family, licence, notes, tags }: Proposal, origin: string) {
-  return {
-    origin,
-    metadata: facts,
-    ...(family ? { family } : {}),
-    ...(licence ? { licence } : {}),
-    ...(notes ? { notes } : {}),
-    ...(tags ? { tags } : {}),
-  };
-}
-
-/** The folder that all files lie in, with its `/`; a model keeps only the paths below it. */
-function commonFolder(sources: readonly ByteSource[]): string {
-  let folder = folderOf(sources[0]?.name ?? '');
-  while (folder !== '' && !sources.every(({ name }) => name.startsWith(`${folder}/`))) folder = folderOf(folder);
-  // The folder of a single text encoder says which one it is.
-  if (/^text_encoder(_\d)?$/.test(nameOf(folder))) folder = folderOf(folder);
-  return folder === '' ? '' : `${folder}/`;
+  /** Shards that nothing names are what a crash or a broken deletion left; once a visit, behind the first list. */
+  #tidy(): void {
+    if (this.#tidied) return;
+    this.#tidied = true;
+    const collect = async () => (await this.#store()).collectGarbage();
+    setTimeout(() => void collect().catch(() => undefined), TIDY_AFTER_MS);
+  }
 }

@@ -2,9 +2,11 @@
 import type { ByteSource } from '../../src/lib/base/byte_source';
 import { distinctPaths } from '../../src/lib/base/file_path';
 import { readSmallJson } from '../../src/lib/models/diffusers_config';
-import { probeRemoteFile, remoteSource, type RemoteFile } from '../../src/lib/storage/model_download';
+import { probeRemoteFile, remoteImportFile, remoteSource, type RemoteFile } from '../../src/lib/storage/model_download';
+import type { ImportFile } from '../../src/lib/storage/model_import';
+import { OneWayFile } from '../../src/lib/storage/one_way_file';
 
-type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 const MAX_FILES = 200;
 
@@ -30,6 +32,15 @@ async function shardNames(file: RemoteFile, get: Fetch | undefined): Promise<str
   return [...new Set(names.filter((name): name is string => typeof name === 'string' && !/[/\\:\0]/.test(name)))];
 }
 
-export function remoteSources(files: readonly RemoteFile[], get?: Fetch): ByteSource[] {
-  return files.map((file) => remoteSource(file, get));
+const defaultFetch: Fetch = (url, init) => fetch(url, init);
+
+/** Sources of remote files, for headers. Close what is a `OneWayFile` when it is not copied. */
+export function remoteSources(files: readonly RemoteFile[], get: Fetch = defaultFetch): ByteSource[] {
+  return files.map((file) => (file.resumable ? remoteSource(file, get) : new OneWayFile(file, get)));
+}
+
+/** A remote file for the store; goes on with the answer that its header was read from, where there is one. */
+export function remoteImport(file: RemoteFile, source: ByteSource, get?: Fetch): ImportFile {
+  const plain = remoteImportFile(file, get);
+  return source instanceof OneWayFile ? { ...plain, open: (offset, signal) => source.open(offset, signal) } : plain;
 }

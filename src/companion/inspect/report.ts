@@ -5,8 +5,9 @@ import type { TensorIndex } from '../../lib/formats/tensor_index';
 import type { OpName } from '../../lib/graph/ops/registry';
 import { assembleModel } from '../../lib/models/assemble';
 import { describeFile, type FileFacts } from '../../lib/models/describe';
-import { detectFile } from '../../lib/models/detect';
+import { detectFile, type DetectedFile } from '../../lib/models/detect';
 import type { DetectedModel } from '../../lib/models/family';
+import type { HintTable } from '../../lib/models/part';
 import { planFit, type FitLimits, type FitMeasure, type FitPlan } from '../../lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs } from '../../lib/pipeline/fit_stages';
 
@@ -166,7 +167,22 @@ function modelReport(model: DetectedModel, files: readonly FileReport[], options
 
 /** Inspects files that belong together, or one. What cannot be planned is said in `notes`. */
 export function inspectFiles(indexes: readonly TensorIndex[], options: InspectOptions): InspectReport {
-  const detected = indexes.map((index) => detectFile(index));
+  return inspectDetected(
+    indexes.map((index) => detectFile(index)),
+    {},
+    options,
+  );
+}
+
+/**
+ * As `inspectFiles`, for files that were detected already.
+ * @param hints numbers from configurations beside them
+ */
+export function inspectDetected(
+  detected: readonly DetectedFile[],
+  hints: HintTable,
+  options: InspectOptions,
+): InspectReport {
   const files = detected.map((file): FileReport => {
     const types = typesOf(file.index);
     return {
@@ -183,7 +199,7 @@ export function inspectFiles(indexes: readonly TensorIndex[], options: InspectOp
     return { files, notes: [`No U-Net or transformer is here. ${asked}`] };
   }
   try {
-    return { files, model: modelReport(assembleModel(detected), files, options), notes: [] };
+    return { files, model: modelReport(assembleModel(detected, hints), files, options), notes: [] };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { files, notes: [error.message] };

@@ -119,6 +119,14 @@ function predictionOf(family: ModelFamily, file: DetectedFile | undefined, hints
   return { ...prediction, kind: namedPrediction(file, hints) ?? prediction.kind, zeroTerminalSnr };
 }
 
+/** The size of training, pixels: what the file says, else the configuration beside it. */
+function trainedPx({ declared }: DetectedFile, hints: HintTable, { stride }: LatentFormat) {
+  const { widthPx, heightPx } = declared;
+  if (widthPx && heightPx) return { widthPx, heightPx };
+  const [height, width] = hints.denoiser?.trainedCells ?? [];
+  return height && width ? { widthPx: width * stride, heightPx: height * stride } : {};
+}
+
 /** Joins detected files. The first denoiser wins; later autoencoders and encoders win over those of the denoiser's file. */
 export function assembleModel(files: readonly DetectedFile[], hints: HintTable = {}): DetectedModel {
   const base = files.find((file) => file.parts.some((part) => part.role === 'denoiser'));
@@ -161,7 +169,8 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
   }
   const unet = denoiser.architecture === 'unet' ? (denoiser.config as UNetConfig) : undefined;
   const inputs: readonly ExtraInput[] = unet ? unetInputs(unet) : (family.inputs?.(denoiser) ?? []);
-  const { widthPx, heightPx, title } = base.declared;
+  const { title } = base.declared;
+  const latent = latentOf(family, denoiser, vae, files);
   const adjusted = family.adjust?.(denoiser);
   const fewStep = fewStepVariant(family.id, base.index.metadata, (unet?.guidanceWidth ?? 0) > 0);
   return {
@@ -172,14 +181,14 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
     textEncoders,
     ...(vae ? { vae } : {}),
     ...(full && tiny ? { previewVae: tiny } : {}),
-    latent: latentOf(family, denoiser, vae, files),
+    latent,
     prediction: adjusted?.prediction ?? predictionOf(family, base, hints),
     predictionDeclared: namedPrediction(base, hints) !== undefined,
     defaults: {
       ...family.defaults,
       ...adjusted?.defaults,
       ...fewStep?.defaults,
-      ...(widthPx && heightPx ? { widthPx, heightPx } : {}),
+      ...trainedPx(base, hints, latent),
     },
     inputs,
     concatChannels: unet ? Math.max(0, unet.inChannels - unet.outChannels) : (adjusted?.concatChannels ?? 0),

@@ -113,13 +113,18 @@ function adapterFamily({ config, role }: ModelPart): FamilyId | undefined {
   return isXlAdapter(config as T2iAdapterConfig) ? 'sdxl' : 'sd1';
 }
 
+const REFINER_SIZE_IDS = 5;
+
 /** Family of a U-Net by its conditions. Widths of published models first, then structure for small ones. */
-function unetFamilyId(config: UNetConfig, view: TensorView): FamilyId | undefined {
+function unetFamilyId(config: UNetConfig, view: TensorView, hints: ConfigHints | undefined): FamilyId | undefined {
   const { contextWidth, vectorWidth, linearProjection } = config;
   if (contextWidth === 0) return undefined;
   if (vectorWidth > 0) {
     if (contextWidth === 1024 || vectorWidth === 5632) return undefined;
     if (contextWidth === 1280) return 'sdxl-refiner';
+    // The refiner knows one text encoder, whose width is also that of its pooled vector, and five size ids, not six.
+    const ids = (vectorWidth - contextWidth) / (hints?.sizeIdWidth ?? NaN);
+    if (ids === REFINER_SIZE_IDS) return 'sdxl-refiner';
     const onlyG = view.hasBelow('conditioner.embedders.0.model.');
     return onlyG ? 'sdxl-refiner' : 'sdxl';
   }
@@ -137,10 +142,10 @@ function findDenoiser(view: TensorView, file: string, hints: ConfigHints | undef
   return undefined;
 }
 
-function familyOf(denoiser: ModelPart, all: TensorView): FamilyId | undefined {
+function familyOf(denoiser: ModelPart, all: TensorView, hints: ConfigHints | undefined): FamilyId | undefined {
   switch (denoiser.architecture) {
     case 'unet':
-      return unetFamilyId(denoiser.config as UNetConfig, all);
+      return unetFamilyId(denoiser.config as UNetConfig, all, hints);
     case 'flux1':
     case 'chroma':
     case 'flux2':
@@ -191,7 +196,7 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}, options: D
   const denoiser = first(DENOISER_PREFIXES, all, (view) => findDenoiser(view, index.name, hint('denoiser')));
   if (denoiser) {
     parts.push(denoiser);
-    family = familyOf(denoiser, all);
+    family = familyOf(denoiser, all, hint('denoiser'));
   }
   for (const [prefix, place] of CLIP_PREFIXES) {
     if (prefix === '' && parts.length > 0) continue;

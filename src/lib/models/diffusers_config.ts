@@ -40,6 +40,13 @@ function headsOf(config: Json): ConfigHints['heads'] {
   return config['_class_name'] === 'UNet2DConditionModel' ? (counts(named) ?? count(named)) : undefined;
 }
 
+/** The size that a denoiser was trained at; autoencoders say theirs in pixels, under the same name. */
+function trainedCells({ _class_name: name, sample_size: size }: Json): ConfigHints['trainedCells'] {
+  if (!/(UNet2DCondition|Transformer2D)/.test(String(name))) return undefined;
+  const [height, width] = counts(size) ?? [count(size), count(size)];
+  return height === undefined || width === undefined ? undefined : [height, width];
+}
+
 /** Hints of one component's configuration. */
 export function configHints(config: Json): ConfigHints {
   const heads = headsOf(config);
@@ -47,6 +54,8 @@ export function configHints(config: Json): ConfigHints {
   const ropeAxes = counts(config['axes_dims_rope']) ?? counts(config['axes_dims']);
   const theta = config['rope_theta'] ?? (config['rope_parameters'] as Json | undefined)?.['rope_theta'];
   const act = config['hidden_act'];
+  const cells = trainedCells(config);
+  const sizeIdWidth = count(config['addition_time_embed_dim']);
   const activation = act === 'quick_gelu' ? 'quickGelu' : act === 'gelu' ? 'gelu' : undefined;
   return {
     ...(heads === undefined ? {} : { heads }),
@@ -54,6 +63,8 @@ export function configHints(config: Json): ConfigHints {
     ...(ropeAxes ? { ropeAxes } : {}),
     ...(typeof theta === 'number' && theta > 1 && theta < 1e9 ? { ropeTheta: theta } : {}),
     ...(activation ? { activation } : {}),
+    ...(cells ? { trainedCells: cells } : {}),
+    ...(sizeIdWidth === undefined ? {} : { sizeIdWidth }),
   };
 }
 

@@ -71,6 +71,10 @@ export interface ConfigHints {
   readonly hiddenLayers?: readonly number[];
   /** U-Net parameterisation, where neither metadata nor family tell. */
   readonly prediction?: 'eps' | 'v';
+  /** Latent cells that a denoiser was trained at: height, width. */
+  readonly trainedCells?: readonly [number, number];
+  /** Width of the features of each number in a vector condition (SDXL's size ids). */
+  readonly sizeIdWidth?: number;
 }
 
 /** Hints per part: by text encoder id, or by role. */

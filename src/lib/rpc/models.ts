@@ -171,6 +171,8 @@ export interface UnfinishedImport {
   readonly sizeBytes: number;
   /** The user stopped it. */
   readonly paused: boolean;
+  /** Its files can be read again without being chosen again, when the user allows it. */
+  readonly fromFiles: boolean;
 }
 
 export type TransferProgress = (doneBytes: number, totalBytes: number) => void;
@@ -196,8 +198,10 @@ export interface ModelsContract {
   chooseUrls(text: string): Promise<SelectionReport>;
   /** Copies or downloads a proposal, or adds it in place. */
   add(request: AddRequest, onProgress: TransferProgress): Promise<ModelEntry>;
-  /** Goes on with an unfinished download. */
+  /** Goes on with an unfinished download, or with a copy whose files can be read again. */
   resume(id: string, onProgress: TransferProgress): Promise<ModelEntry>;
+  /** Resolves when no tab works on a model. */
+  free(id: string): Promise<void>;
   /** Stops a task; `paused` keeps a download from going on by itself. */
   cancel(id: string, paused: boolean): Promise<void>;
   /** Frees what an unfinished import has stored. */

@@ -94,8 +94,27 @@ export class ModelsState {
     await this.#read();
     if (this.#resumed) return;
     this.#resumed = true;
-    // A closed tab ends a download; the next visit goes on with what the user did not stop.
-    for (const item of this.unfinished) if (item.urls && !item.paused) void this.resume(item);
+    this.#goOn();
+    globalThis.addEventListener('online', () => this.#goOn());
+  }
+
+  /** A closed tab or a lost connection ends a download: what the user did not stop goes on by itself. */
+  #goOn(): void {
+    for (const item of this.unfinished) if (item.urls && !item.paused) void this.#resumeWhenFree(item.id);
+  }
+
+  /** The tab that was closed, or another one, may hold the import for a while yet. */
+  async #resumeWhenFree(id: string): Promise<void> {
+    for (;;) {
+      await this.#library.free(id);
+      await this.#read();
+      const item = this.unfinished.find((one) => one.id === id);
+      if (!item?.urls || item.paused) return;
+      await this.resume(item);
+      // Two tabs that waited for a third: one of them has it now.
+      if (this.error?.code !== 'storage/blocked') return;
+      this.error = undefined;
+    }
   }
 
   async #read(): Promise<void> {
@@ -156,12 +175,14 @@ export class ModelsState {
     );
   }
 
+  /** Goes on with what an earlier visit left; from a press when its files must be allowed again. */
   async resume(item: UnfinishedImport): Promise<void> {
+    if (!item.urls && !(await this.allow(item))) return;
     const task = {
       id: item.id,
       model: item.id,
       name: item.name,
-      kind: 'download',
+      kind: item.urls ? 'download' : 'import',
       totalBytes: item.sizeBytes,
     } as const;
     await this.#task(task, (progress) => this.#library.resume(item.id, progress));

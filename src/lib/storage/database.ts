@@ -13,7 +13,7 @@ import {
 import { AppError } from '../base/errors';
 
 export interface ShardRecord {
-  /** `${modelId}/${fileIndex}/${shardIndex}` */
+  /** `${modelId}/${fileIndex}/${random}` */
   readonly key: string;
   readonly bytes: Blob;
 }
@@ -102,6 +102,15 @@ export interface ImportRecord {
   readonly shards: readonly StoredShard[];
   /** The user stopped it: it does not go on by itself. */
   readonly paused?: boolean;
+  /** Ids of stored models whose parts were to complete it. */
+  readonly parts?: readonly string[];
+  /** All files of the import, where the browser gave handles: they can be read again without being chosen again. */
+  readonly handles?: readonly ImportHandle[];
+}
+
+export interface ImportHandle {
+  readonly path: string;
+  readonly handle: FileSystemFileHandle;
 }
 
 /** What the gallery lists and searches; the pixels are in stores of their own, so that 10,000 rows load at once. */
@@ -231,10 +240,17 @@ export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000):
   }
 }
 
-/** What IndexedDB throws, as our codes: a full disk, a vanished database, or storage switched off. */
+/** What IndexedDB throws, as our codes: a full disk, a newer database, a vanished one, or storage switched off. */
 export function storageError(action: string, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const name = cause instanceof Error || cause instanceof DOMException ? cause.name : '';
+  if (name === 'VersionError') {
+    return new AppError(
+      'storage/blocked',
+      `storage, ${action}: a newer version of the app has changed the database in another tab; reload this page.`,
+      { cause },
+    );
+  }
   if (name === 'QuotaExceededError') {
     return new AppError(
       'storage/quota',

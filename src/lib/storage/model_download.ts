@@ -8,7 +8,8 @@ import { AppError } from '../base/errors';
 import { cleanPath, nameOf } from '../base/file_path';
 import type { ImportFile } from './model_import';
 import { partsStream, type PartsOptions } from './parallel_parts';
-import { answerOf, brokenConnection, networkError, sameVersion, type Fetch } from './range_request';
+import { oneWayStream } from './one_way_file';
+import { answerOf, networkError, type Fetch } from './range_request';
 
 export interface RemoteFile {
   readonly url: string;
@@ -86,37 +87,8 @@ export function remoteImportFile(file: RemoteFile, get = defaultFetch, options: 
     open: (offset, signal) =>
       file.resumable
         ? Promise.resolve(partsStream(file, offset, get, signal, options))
-        : wholeStream(file, offset, get, signal),
+        : oneWayStream(file, offset, get, signal),
   };
-}
-
-/** One answer from the first byte on, for hosts that send no parts; what is there already is read and dropped. */
-async function wholeStream(
-  file: RemoteFile,
-  offset: number,
-  get: Fetch,
-  signal: AbortSignal | undefined,
-): Promise<ReadableStream<Uint8Array>> {
-  const response = await answerOf(get, file.url, {}, signal);
-  if (!response.body) throw networkError(file.url, 'the answer has no body');
-  sameVersion(file, response);
-  const reader = response.body.getReader();
-  let skip = offset;
-  return new ReadableStream({
-    async pull(controller) {
-      for (;;) {
-        const { done, value } = await reader.read().catch((cause: unknown) => {
-          throw brokenConnection(file.url, signal, cause);
-        });
-        if (done) return controller.close();
-        const skipped = Math.min(skip, value.byteLength);
-        skip -= skipped;
-        if (skipped === value.byteLength) continue;
-        return controller.enqueue(value.subarray(skipped));
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
 }
 
 /** Headers are read at once in pieces of this size: many small reads are one request. */

@@ -8,6 +8,7 @@ import { AppError } from '../base/errors';
 import {
   storageError,
   type Database,
+  type ImportHandle,
   type ImportRecord,
   type ModelRecord,
   type StoredFile,
@@ -33,6 +34,9 @@ export interface ImportOptions {
   readonly name: string;
   /** Addresses of the whole download. */
   readonly urls?: readonly string[];
+  /** For going on after a closed tab; see `ImportRecord`. */
+  readonly parts?: readonly string[];
+  readonly handles?: readonly ImportHandle[];
   readonly facts?: Partial<Pick<ModelRecord, 'family' | 'origin' | 'licence' | 'notes' | 'tags' | 'metadata'>>;
   readonly signal?: AbortSignal;
   /** `checked` while the bytes of an earlier attempt are read again. */
@@ -164,7 +168,8 @@ class FileImport {
     if (this.#partBytes === 0) return;
     const hasher = await createSHA256();
     for (const part of this.#parts) hasher.update(part);
-    const key = `${this.#id}/${this.#shards.length}`;
+    // Never a key that was used before: models made of an earlier copy's shards keep them.
+    const key = `${this.#id}/${crypto.randomUUID()}`;
     const shard: StoredShard = { key, sizeBytes: this.#partBytes, sha256: hasher.digest() };
     const bytes = new Blob(this.#parts);
     await guard('write shard', async () => {
@@ -179,7 +184,7 @@ class FileImport {
   }
 
   #record(shards: readonly StoredShard[]): ImportRecord {
-    const { name, urls, totalBytes } = this.#options;
+    const { name, urls, parts, handles, totalBytes } = this.#options;
     const { path, sizeBytes, version } = this.#file;
     return {
       id: this.#id,
@@ -190,6 +195,8 @@ class FileImport {
       totalBytes,
       shards,
       ...(urls === undefined ? {} : { urls }),
+      ...(parts === undefined ? {} : { parts }),
+      ...(handles === undefined ? {} : { handles }),
       ...(version === undefined ? {} : { version }),
     };
   }
@@ -272,29 +279,49 @@ export async function importModel(
   }
   const now = Date.now();
   const { id, name, facts } = options;
-  const record: ModelRecord = { id, name, files: stored, sizeBytes: totalBytes, addedAt: now, usedAt: now, ...facts };
-  await publish(database, record, files.length);
-  return record;
+  return publish(database, { id, name, files: stored, sizeBytes: totalBytes, addedAt: now, usedAt: now, ...facts });
 }
 
-/** The row appears and the import's records go in one step that the disk has confirmed. */
-async function publish(database: Database, record: ModelRecord, fileCount: number): Promise<void> {
-  await guard('publish model', async () => {
-    const transaction = database.transaction(['models', 'imports'], 'readwrite', { durability: 'strict' });
-    await transaction.objectStore('models').put(record);
-    for (let index = 0; index < fileCount; index++) {
-      await transaction.objectStore('imports').delete(importId(record.id, index));
+/**
+ * The row appears and the import's records go in one step that the disk has confirmed. Files whose content is stored
+ * already use the shards that are there; their own copies go, as do those of an earlier row of this id.
+ */
+async function publish(database: Database, record: ModelRecord): Promise<ModelRecord> {
+  return guard('publish model', async () => {
+    const transaction = database.transaction(['models', 'imports', 'shards'], 'readwrite', { durability: 'strict' });
+    const [models, shards] = [transaction.objectStore('models'), transaction.objectStore('shards')];
+    const all = await models.getAll();
+    const others = all.filter(({ id }) => id !== record.id);
+    const files: StoredFile[] = [];
+    for (const file of record.files) {
+      const twin = others.flatMap((model) => model.files).find((one) => sameContent(one, file));
+      const sound = twin && (await Promise.all(twin.shards.map(({ key }) => shards.get(key)))).every(Boolean);
+      files.push(sound ? { ...file, shards: twin.shards } : file);
     }
+    const published = { ...record, files };
+    await models.put(published);
+    const kept = shardKeys([published, ...others]);
+    const earlier = all.filter(({ id }) => id === record.id);
+    for (const key of shardKeys([record, ...earlier])) if (!kept.has(key)) await shards.delete(key);
+    for (const index of files.keys()) await transaction.objectStore('imports').delete(importId(record.id, index));
     await transaction.done;
+    return published;
   });
+}
+
+const sameContent = (a: StoredFile, b: StoredFile): boolean =>
+  a.shards.length > 0 && a.sha256 === b.sha256 && a.sizeBytes === b.sizeBytes;
+
+/** Keys of every shard that these models are made of. */
+export function shardKeys(models: readonly ModelRecord[]): Set<string> {
+  return new Set(models.flatMap(({ files }) => files.flatMap(({ shards }) => shards.map(({ key }) => key))));
 }
 
 /** Gives one file's unfinished import up and frees its bytes. */
 export async function discardImport(database: Database, id: string): Promise<void> {
   await guard('discard import', async () => {
-    const record = await database.get('imports', id);
     const transaction = database.transaction(['shards', 'imports'], 'readwrite');
-    // The record goes first: a crash in between leaves orphans for `collectGarbage`, never a record without bytes.
+    const record = await transaction.objectStore('imports').get(id);
     await transaction.objectStore('imports').delete(id);
     for (const shard of record?.shards ?? []) await transaction.objectStore('shards').delete(shard.key);
     await transaction.done;

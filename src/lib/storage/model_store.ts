@@ -14,7 +14,7 @@ import {
   type StoredShard,
 } from './database';
 import { openFileInPlace } from './file_in_place';
-import { discardImport, importModel, sha256Of, type ImportFile, type ImportOptions } from './model_import';
+import { discardImport, importModel, sha256Of, shardKeys, type ImportFile, type ImportOptions } from './model_import';
 import { shardSource } from './shard_source';
 
 /**
@@ -85,7 +85,7 @@ export class ModelStore {
       const models = transaction.objectStore('models');
       const record = await models.get(id);
       await models.delete(id);
-      const kept = new Set((await models.getAll()).flatMap((model) => shardsOf(model).map((shard) => shard.key)));
+      const kept = shardKeys(await models.getAll());
       for (const { key } of record ? shardsOf(record) : []) {
         if (!kept.has(key)) await transaction.objectStore('shards').delete(key);
       }
@@ -109,9 +109,8 @@ export class ModelStore {
       const transaction = this.#database.transaction(['models', 'imports', 'shards'], 'readwrite');
       const models = await transaction.objectStore('models').getAll();
       const imports = await transaction.objectStore('imports').getAll();
-      const named = new Set(
-        [...models.flatMap(shardsOf), ...imports.flatMap(({ shards }) => shards)].map(({ key }) => key),
-      );
+      const named = shardKeys(models);
+      for (const { key } of imports.flatMap(({ shards }) => shards)) named.add(key);
       const orphans = (await transaction.objectStore('shards').getAllKeys()).filter((key) => !named.has(key));
       for (const key of orphans) await transaction.objectStore('shards').delete(key);
       await transaction.done;

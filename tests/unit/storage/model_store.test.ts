@@ -95,7 +95,8 @@ describe('ModelStore', () => {
 
   it('starts a damaged shard anew', async () => {
     await codeOf(store.import([arriving({ cutAt: 2500 }).file], { id: 'm', name: 'M' }));
-    await database.put('shards', { key: 'm/0/1', bytes: new Blob([new Uint8Array(1000)]) });
+    const key = (await store.unfinished())[0]?.shards[1]?.key ?? '';
+    await database.put('shards', { key, bytes: new Blob([new Uint8Array(1000)]) });
     const second = arriving({ sha256 });
     await store.import([second.file], { id: 'm', name: 'M' });
     expect(second.opened).toEqual([1000]);
@@ -132,9 +133,10 @@ describe('ModelStore', () => {
   it('finds damaged and missing parts', async () => {
     const model = await store.import([arriving().file], { id: 'm', name: 'M' });
     expect(await store.verify(model)).toEqual([]);
-    await database.put('shards', { key: 'm/0/2', bytes: new Blob([new Uint8Array(1000)]) });
-    await database.delete('shards', 'm/0/3');
-    expect(await store.verify(model)).toEqual(['m/0/2', 'm/0/3']);
+    const [, , third = '', fourth = ''] = model.files[0]?.shards.map((shard) => shard.key) ?? [];
+    await database.put('shards', { key: third, bytes: new Blob([new Uint8Array(1000)]) });
+    await database.delete('shards', fourth);
+    expect(await store.verify(model)).toEqual([third, fourth]);
     expect(await codeOf(store.open(model, model.files[0]!))).toBe('storage/corrupt');
   });
 
@@ -145,6 +147,33 @@ describe('ModelStore', () => {
     expect(await store.verify((await store.get('n'))!)).toEqual([]);
     await store.delete('n');
     expect(await database.getAllKeys('shards')).toEqual([]);
+  });
+
+  it('stores equal content once, and anew when the stored one is damaged', async () => {
+    const first = await store.import([arriving().file], { id: 'm', name: 'M' });
+    const second = await store.import([arriving().file], { id: 'n', name: 'N' });
+    expect(second.files[0]?.shards).toEqual(first.files[0]?.shards);
+    expect(await database.count('shards')).toBe(4);
+    await store.delete('m');
+    expect(await store.verify(second)).toEqual([]);
+    await database.delete('shards', second.files[0]?.shards[0]?.key ?? '');
+    expect(await store.verify(await store.import([arriving().file], { id: 'o', name: 'O' }))).toEqual([]);
+  });
+
+  it('keeps what others are made of when the same model comes again with another content', async () => {
+    const first = await store.import([arriving().file], { id: 'm', name: 'M' });
+    await store.add({ ...first, id: 'joined' });
+    const changed = new Uint8Array(2000).fill(7);
+    const file: ImportFile = {
+      path: 'model.safetensors',
+      sizeBytes: changed.length,
+      open: () => Promise.resolve(new Blob([changed]).stream()),
+    };
+    const again = await store.import([file], { id: 'm', name: 'M' });
+    expect(await store.verify((await store.get('joined'))!)).toEqual([]);
+    expect(await store.verify(again)).toEqual([]);
+    await store.delete('joined');
+    expect(await database.count('shards')).toBe(2);
   });
 
   it('keeps a second hash of the bytes behind the header, over a break as well', async () => {
@@ -169,6 +198,9 @@ describe('ModelStore', () => {
 describe('storageError', () => {
   it('names a full disk', () => {
     expect(storageError('write', new DOMException('full', 'QuotaExceededError')).code).toBe('storage/quota');
+  });
+  it('names a database that a newer app has changed', () => {
+    expect(storageError('open', new DOMException('version', 'VersionError')).code).toBe('storage/blocked');
   });
   it('names refused storage', () => {
     expect(storageError('open', new DOMException('no', 'SecurityError')).code).toBe('storage/unavailable');

@@ -143,6 +143,11 @@ export const sd3: ModelFamily = {
   licence: 'Stability Community',
   zeroNegative: false,
   inputs: () => ['pooled'],
+  adjust(denoiser) {
+    // The stored table of positions ends there: 192 patches for published models, less for cut ones.
+    const mostPx = (denoiser.config as Sd3Config).positionSide * 16;
+    return mostPx < flowDefaults.widthPx ? { defaults: { widthPx: mostPx, heightPx: mostPx } } : {};
+  },
   conditioning(outputs, model) {
     const width = (model.denoiser.config as Sd3Config).contextWidth;
     const clip = joinLast([
