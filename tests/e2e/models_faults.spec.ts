@@ -3,11 +3,15 @@
  * files that were moved. Nothing is lost that was there, nothing is trusted that is not whole.
  */
 import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import type { Page } from '@playwright/test';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Page } from '@playwright/test';
 import { writeSafetensors } from '../../src/lib/formats/safetensors_write';
-import { expect, test } from './app';
+import { buildDir, expect, test } from './app';
 import { answer, startModelHost, type ModelHost } from './model_host';
+import playwrightConfig from './playwright.config';
 
 const MIB = 2 ** 20;
 
@@ -43,6 +47,11 @@ const failure = (page: Page, code: string) => page.getByRole('alert').filter({ h
 async function openModels(page: Page, url: string): Promise<void> {
   await page.goto(`${url}models`);
   await expect(library(page)).not.toHaveCount(0);
+}
+
+/** As `openModels`, with the built-in model stored. */
+async function openSettled(page: Page, url: string): Promise<void> {
+  await openModels(page, url);
   // The engine stores the built-in model meanwhile, which would count against a small quota.
   await page.waitForFunction(
     () =>
@@ -120,8 +129,14 @@ test('broken connections, busy hosts and hosts without ranges still give the rig
   await addButton(page).click();
   await expectWhole(page, 'flaky', bytes);
   Object.assign(host.state, { intercept: undefined, ranges: false });
+  host.state.asked.length = 0;
+  host.state.bytes = modelBytes(40, 3);
   await chooseUrl(page, `${host.url}whole.safetensors`);
-  await expect(failure(page, 'network/failed')).toBeVisible();
+  await expect(page.getByText('This host cannot continue a broken download.')).toBeVisible();
+  await addButton(page).click();
+  await expectWhole(page, 'whole', host.state.bytes);
+  // One question, and one answer for the header and all that follows.
+  expect(host.state.asked).toHaveLength(2);
 });
 
 test('a file that changes during the download is refused, and nothing of it stays', async ({ page, appUrl }) => {
@@ -155,10 +170,19 @@ test('wrong answers and another content than promised are refused', async ({ pag
   await addButton(page).click();
   await expect(failure(page, 'network/failed')).toBeVisible();
   await expect(library(page).filter({ hasText: 'wrong' })).toHaveCount(0);
+  // The host promises the SHA-256 of other bytes.
+  host.state.intercept = (_request, response) => {
+    response.setHeader('X-Linked-Etag', `"${'0'.repeat(64)}"`);
+    return false;
+  };
+  await chooseUrl(page, `${host.url}promised.safetensors`);
+  await addButton(page).click();
+  await expect(failure(page, 'storage/hash-mismatch')).toBeVisible();
+  await expect(page.getByText('promised')).toHaveCount(0);
 });
 
-test('the database is deleted under the open page: it is made anew', async ({ page, appUrl }) => {
-  await openModels(page, appUrl);
+test('the database is deleted under the open page: it is made anew; lost shards are told', async ({ page, appUrl }) => {
+  await openSettled(page, appUrl);
   await page.evaluate(
     () =>
       new Promise<void>((resolve, reject) => {
@@ -170,6 +194,183 @@ test('the database is deleted under the open page: it is made anew', async ({ pa
   await chooseUrl(page, `${host.url}after.safetensors`);
   await addButton(page).click();
   await expectWhole(page, 'after', bytes);
+  await page.evaluate(
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const opening = indexedDB.open('sketchforge');
+        opening.onerror = () => reject(new Error(String(opening.error)));
+        opening.onsuccess = () => {
+          const clearing = opening.result.transaction('shards', 'readwrite');
+          clearing.objectStore('shards').clear();
+          clearing.oncomplete = () => {
+            opening.result.close();
+            resolve();
+          };
+        };
+      }),
+  );
+  const card = library(page).filter({ hasText: 'after' });
+  await card.getByRole('button', { name: 'Check' }).click();
+  await expect(card.getByText(/3 parts are damaged/)).toBeVisible();
+  await card.getByRole('button', { name: 'Export' }).click();
+  await expect(failure(page, 'storage/corrupt')).toBeVisible();
+});
+
+test("another tab's upgrade blocks the database: told, and gone with that tab; a newer database is told too", async ({
+  page,
+  appUrl,
+  context,
+}) => {
+  await openModels(page, appUrl);
+  const other = await context.newPage();
+  // A page of the same origin without the app.
+  await other.goto(`${appUrl}icon.svg`);
+  const upgrade = (endless: boolean) =>
+    other.evaluate(
+      (keepsOn) =>
+        new Promise<void>((resolve, reject) => {
+          const opening = indexedDB.open('sketchforge', 1000);
+          opening.onerror = () => reject(new Error(String(opening.error)));
+          opening.onupgradeneeded = () => {
+            if (keepsOn) {
+              const settings = opening.transaction?.objectStore('settings');
+              const again = () => settings && (settings.count().onsuccess = again);
+              again();
+              resolve();
+            }
+          };
+          opening.onsuccess = () => {
+            opening.result.close();
+            resolve();
+          };
+        }),
+      endless,
+    );
+  await upgrade(true);
+  await chooseUrl(page, `${host.url}blocked.safetensors`);
+  await addButton(page).click();
+  await expect(failure(page, 'storage/blocked')).toBeVisible();
+  await other.close();
+  await chooseUrl(page, `${host.url}blocked.safetensors`);
+  await addButton(page).click();
+  await expectWhole(page, 'blocked', bytes);
+  const newer = await context.newPage();
+  await newer.goto(`${appUrl}icon.svg`);
+  await newer.evaluate(
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const opening = indexedDB.open('sketchforge', 1000);
+        opening.onerror = () => reject(new Error(String(opening.error)));
+        opening.onsuccess = () => {
+          opening.result.close();
+          resolve();
+        };
+      }),
+  );
+  await library(page).filter({ hasText: 'blocked' }).getByRole('button', { name: 'Check' }).click();
+  await expect(failure(page, 'newer version of the app')).toBeVisible();
+});
+
+/** The app in a profile on a disk: what the browser keeps in memory it does not count as a disk's bytes. */
+test('the disk is full at every shard: what came stays, and more room is all that is needed', async ({ appUrl }) => {
+  const profile = mkdtempSync(join(tmpdir(), 'sketchforge-quota-'));
+  const builtin = JSON.parse(readFileSync(join(buildDir, 'models/index.json'), 'utf8')) as {
+    readonly models: readonly { readonly files: readonly { readonly sizeBytes: number }[] }[];
+  };
+  const shipped = builtin.models.flatMap(({ files }) => files).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const context = await chromium.launchPersistentContext(profile, {
+    ...playwrightConfig.use?.launchOptions,
+    // The app's own files would fill its cache meanwhile.
+    serviceWorkers: 'block',
+  });
+  try {
+    const page = context.pages()[0] ?? (await context.newPage());
+    const devtools = await context.newCDPSession(page);
+    const { origin } = new URL(appUrl);
+    const allow = (quotaSize: number) => devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize });
+    // From the start: the browser trusts the room that it found for half a minute.
+    await allow(shipped + 8 * MIB);
+    await openSettled(page, appUrl);
+    const { usage } = await devtools.send('Storage.getUsageAndQuota', { origin });
+    await allow(usage + 4 * MIB);
+    await chooseUrl(page, `${host.url}full.safetensors`);
+    await addButton(page).click();
+    for (const shards of [1, 2]) {
+      await expect(failure(page, 'storage/quota')).toBeVisible();
+      await expect(page.getByRole('button', { name: 'Go on' })).toBeVisible();
+      await allow(usage + (16 * shards + 4) * MIB);
+      await page.getByRole('button', { name: 'Go on' }).click();
+      await expect(failure(page, 'storage/quota')).toBeVisible();
+      const row = page.locator('.task').filter({ hasText: 'full' });
+      await expect(row.getByText(shards === 1 ? /^16\.8 MB of/ : /^33\.6 MB of/)).toBeVisible();
+    }
+    await allow(usage + 64 * MIB);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await expectWhole(page, 'full', bytes);
+  } finally {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+});
+
+test('a tab closed at every tenth of a copy and a download: each goes on where it was', async ({ context, appUrl }) => {
+  test.setTimeout(300_000);
+  await context.addInitScript(() => {
+    Object.assign(window, {
+      showOpenFilePicker: async () => [
+        await (await navigator.storage.getDirectory()).getFileHandle('copied.safetensors'),
+      ],
+    });
+  });
+  const bar = (page: Page, name: string) => page.getByRole('progressbar', { name });
+  const reaches = (page: Page, name: string, sum: number) =>
+    expect
+      .poll(() => bar(page, name).evaluate((one) => (one as HTMLProgressElement).value))
+      .toBeGreaterThanOrEqual(sum);
+  for (let tenth = 1; tenth <= 10; tenth++) {
+    // Bytes behind this one do not come any more: the host is silent, the disk never answers.
+    const limit = tenth < 10 ? Math.floor((bytes.length * tenth) / 10) : Infinity;
+    host.state.intercept = (request) => startOf(request) >= limit;
+    host.state.asked.length = 0;
+    const page = await context.newPage();
+    await openModels(page, appUrl);
+    const worker = page.workers().find((one) => /\/models-/.test(one.url()));
+    await worker?.evaluate((end) => {
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its object below
+      const { slice } = Blob.prototype;
+      Blob.prototype.slice = function (from, to, type) {
+        const part = slice.call(this, from, to, type);
+        if (this instanceof File && (to ?? 0) > end) part.arrayBuffer = () => new Promise(() => undefined);
+        return part;
+      };
+    }, limit);
+    if (tenth === 1) {
+      await page.evaluate(async (url) => {
+        const folder = await navigator.storage.getDirectory();
+        const handle = await folder.getFileHandle('copied.safetensors', { create: true });
+        await (await fetch(url)).body?.pipeTo(await handle.createWritable());
+      }, `${host.url}copied`);
+      await chooseUrl(page, `${host.url}closed.safetensors`);
+      await addButton(page).click();
+      await expect(bar(page, 'closed')).toBeVisible();
+      await page.getByRole('button', { name: 'Use files in place' }).click();
+      await addButton(page).click();
+    } else {
+      // The download goes on by itself, the copy when asked.
+      await page.locator('.task').filter({ hasText: 'copied' }).getByRole('button', { name: 'Go on' }).click();
+    }
+    if (tenth === 10) {
+      await expectWhole(page, 'closed', bytes);
+      await expectWhole(page, 'copied', bytes);
+      const starts = host.state.asked.map((range) => Number(/=(\d+)-/.exec(range)?.[1] ?? 0));
+      expect(Math.min(...starts.filter((start) => start > MIB))).toBeGreaterThanOrEqual(32 * MIB);
+    } else {
+      await reaches(page, 'closed', limit);
+      // The file is read in steps of 4 MiB.
+      await reaches(page, 'copied', Math.floor(limit / (4 * MIB)) * 4 * MIB);
+    }
+    await page.close();
+  }
 });
 
 test('a second tab cannot write the same model', async ({ page, appUrl, context }) => {

@@ -24,7 +24,7 @@ import { pickInPlace } from './dropped_files';
 import type { WorkerFactory } from './engine.svelte';
 import type { ModelView } from './model_list';
 import type { KnownModel } from './settings_from_parameters';
-import { RateMeter, type TransferRate } from './transfer_rate';
+import { atMostEvery, RateMeter, type TransferRate } from './transfer_rate';
 
 export interface ModelTask {
   /** As `cancel` of the library knows it. */
@@ -43,6 +43,9 @@ export interface Selection {
   readonly report: SelectionReport;
   readonly download: boolean;
 }
+
+/** Chunks are small; the eye needs no more than ten changes a second. */
+const PROGRESS_MS = 100;
 
 /** Other tabs show the same library. */
 const CHANNEL = 'sketchforge-models';
@@ -307,16 +310,12 @@ export class ModelsState {
     this.tasks = [...this.tasks, { ...task, doneBytes: 0 }];
     this.unfinished = this.unfinished.filter((item) => item.id !== task.model);
     const meter = new RateMeter();
-    let shown = 0;
-    const onProgress = proxy((doneBytes: number, totalBytes: number) => {
-      // Chunks are small; the eye needs no more than ten changes a second.
-      const now = performance.now();
-      if (now - shown < 100 && doneBytes < totalBytes) return;
-      shown = now;
-      const rate = meter.note(now, doneBytes, totalBytes);
+    const show = atMostEvery(PROGRESS_MS, (doneBytes: number, totalBytes: number) => {
+      const rate = meter.note(performance.now(), doneBytes, totalBytes);
       const change = { doneBytes, totalBytes, ...(rate ? { rate } : {}) };
       this.tasks = this.tasks.map((one) => (one.id === task.id ? { ...one, ...change } : one));
     });
+    const onProgress = proxy(show);
     await this.#attempt(() => work(onProgress));
     this.tasks = this.tasks.filter((one) => one.id !== task.id);
     await this.#changed();

@@ -25,3 +25,27 @@ export class RateMeter {
     return { bytesPerSecond, remainingMs: ((totalBytes - doneBytes) / bytesPerSecond) * 1000 };
   }
 }
+
+/** Calls `show` at once and then at most every so often, with the newest values; the last ones are never left out. */
+export function atMostEvery<Args extends unknown[]>(
+  ms: number,
+  show: (...args: Args) => void,
+): (...args: Args) => void {
+  let last = -Infinity;
+  let waiting: Args | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const run = (args: Args) => {
+    last = performance.now();
+    waiting = undefined;
+    show(...args);
+  };
+  return (...args) => {
+    const left = last + ms - performance.now();
+    if (timer === undefined && left <= 0) return run(args);
+    waiting = args;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      if (waiting) run(waiting);
+    }, left);
+  };
+}

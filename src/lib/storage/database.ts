@@ -197,32 +197,21 @@ const MIGRATIONS: readonly ((database: Database, transaction: Upgrade) => void)[
   },
 ];
 
+/** Behind another tab's upgrade an opening waits without a word from the browser; a crowded disk needs a few seconds. */
+const PATIENCE_MS = 8000;
+
 /**
  * Opens the database, migrating it when an older version is found.
  * @throws AppError 'storage/unavailable' when the browser refuses storage, 'storage/blocked' when another tab with an
- * older version does not let go
+ * older version does not let go, does not end its own upgrade, or has upgraded it beyond this app
  */
-export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000): Promise<Database> {
-  let refuseBlocked: (error: AppError) => void = () => undefined;
-  const blocked = new Promise<never>((_resolve, reject) => {
-    refuseBlocked = reject;
-  });
-  let timer: ReturnType<typeof setTimeout> | undefined;
+export async function openDatabase(name = 'sketchforge', patienceMs = PATIENCE_MS): Promise<Database> {
+  const patience = new AbortController();
   const options: OpenDBCallbacks<Schema> = {
     upgrade(database, oldVersion, _newVersion, transaction) {
+      // What takes long from here on is our own work.
+      patience.abort();
       for (const migrate of MIGRATIONS.slice(oldVersion)) migrate(database, transaction);
-    },
-    blocked() {
-      timer = setTimeout(
-        () =>
-          refuseBlocked(
-            new AppError(
-              'storage/blocked',
-              'storage: another tab holds an older version of the database; close it and try again.',
-            ),
-          ),
-        blockedAfterMs,
-      );
     },
     blocking(_current, _wanted, event) {
       // Another tab wants to migrate: let go at once, this tab reopens on its next use.
@@ -231,13 +220,26 @@ export async function openDatabase(name = 'sketchforge', blockedAfterMs = 5000):
   };
   try {
     // Browsers that refuse storage throw at once instead of failing the request.
-    return await Promise.race([openDB<Schema>(name, MIGRATIONS.length, options), blocked]);
+    const opening = openDB<Schema>(name, MIGRATIONS.length, options);
+    return await Promise.race([opening, blockedAfter(patienceMs, patience.signal, opening)]);
   } catch (cause) {
-    if (cause instanceof AppError) throw cause;
     throw storageError('open', cause);
   } finally {
-    clearTimeout(timer);
+    patience.abort();
   }
+}
+
+/** Refuses when nothing has happened for a while; a connection that comes later is let go. */
+function blockedAfter(ms: number, settled: AbortSignal, opening: Promise<Database>): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const timer = setTimeout(() => {
+      const message =
+        'storage: another tab holds or changes the database; close the other tabs of the app and try again.';
+      reject(new AppError('storage/blocked', message));
+      opening.then((database) => database.close()).catch(() => undefined);
+    }, ms);
+    settled.addEventListener('abort', () => clearTimeout(timer));
+  });
 }
 
 /** What IndexedDB throws, as our codes: a full disk, a newer database, a vanished one, or storage switched off. */
