@@ -18,15 +18,19 @@ const WASM_LIMITS = { maxBufferBytes: 2047 * MIB, maxBindingBytes: 2047 * MIB, b
 const CAUTIOUS_BYTES = GIB;
 const SPEED_KEY = 'speed';
 
-/** Memory that the page may use: the user's limit, else half of what the browser says the device has. */
-function budgetOf({ budgetBytes }: FitDevice): number {
-  if (budgetBytes !== undefined && budgetBytes > 0) return budgetBytes;
-  const { deviceMemory } = navigator as { deviceMemory?: number };
-  return deviceMemory === undefined ? CAUTIOUS_BYTES : (deviceMemory * GIB) / 2;
+/**
+ * Memory that the page may use: on a GPU what the engine knows (asked for by the user, or learned), else half of what
+ * the browser says the device has; in WebAssembly the smaller of both, since the engine then only knows what its heap
+ * can hold at most.
+ */
+export function budgetOf(device: FitDevice, deviceMemoryGib?: number): number {
+  const estimate = deviceMemoryGib === undefined ? CAUTIOUS_BYTES : (deviceMemoryGib * GIB) / 2;
+  const known = device.budgetBytes !== undefined && device.budgetBytes > 0 ? device.budgetBytes : undefined;
+  return device.wasm ? Math.min(known ?? Infinity, estimate) : (known ?? estimate);
 }
 
 async function limitsOf(device: FitDevice): Promise<FitLimits> {
-  const budgetBytes = budgetOf(device);
+  const budgetBytes = budgetOf(device, (navigator as { deviceMemory?: number }).deviceMemory);
   const adapter = device.wasm
     ? undefined
     : await browserGpu()

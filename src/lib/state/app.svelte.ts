@@ -79,7 +79,10 @@ export class AppState {
     this.models = new ModelsState(workers.models);
     this.networks = new NetworksState(this.engine);
     this.panel = new ParameterPanelState(settings);
-    this.models.device = () => ({ wasm: this.engine.status?.backend === 'onnx-wasm' });
+    this.models.device = () => {
+      const { backend, memoryLimitBytes: budgetBytes } = this.engine.status ?? {};
+      return { wasm: backend === 'onnx-wasm', ...(budgetBytes === undefined ? {} : { budgetBytes }) };
+    };
     this.models.speedSample = () => speedSample(this.generation.results, this.engine.model?.id);
     this.queue = new QueueState(this.engine, this.generation, new QueueStore(database));
     this.imports = new ImportPicture(this.engine, this.generation, {
