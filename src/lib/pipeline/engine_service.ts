@@ -127,7 +127,6 @@ export class EngineService implements EngineContract {
       reason,
       info: backend.info,
       ...(backend.kernels ? { kernels: backend.kernels } : {}),
-      ...(Number.isFinite(this.#residency?.limitBytes) ? { memoryLimitBytes: this.#residency?.limitBytes ?? 0 } : {}),
       isolated: this.#host.isolated,
       ...(this.#residency && this.#residency.limitBytes < Infinity
         ? { memoryLimitBytes: this.#residency.limitBytes }

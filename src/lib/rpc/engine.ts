@@ -520,8 +520,6 @@ export interface EngineStatus {
   readonly memoryLimitBytes?: number;
   readonly weightsBytes: number;
   readonly arenaBytes: number;
-  /** Most that models may take: what was asked for, what the backend can hold, or what failed allocations taught. */
-  readonly memoryLimitBytes?: number;
   readonly model?: ModelSummary;
   readonly lastTimes: readonly StageTime[];
   /** The last finished job. */
