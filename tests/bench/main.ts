@@ -25,6 +25,10 @@ const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<Benc
     about: 'cold and warm load, switches between models: bytes read, heap, device memory',
     load: () => import('./reload'),
   },
+  import: {
+    about: 'a file of 4 GiB downloaded into the store: JavaScript memory of page and workers; --gib',
+    load: () => import('./import'),
+  },
   kernels: {
     about: 'WGSL kernels against onnxruntime-web on WebGPU; --software, --node',
     load: () => import('./kernels'),
