@@ -13,7 +13,8 @@ import type { CanvasDocument, Layer } from './document/document';
 import { isRgb } from './document/layer';
 import type { Rgb } from './document/pixels';
 import type { SelectionMode } from './document/selection';
-import { DocumentEditor, type EditorOptions, type EditorUpdate } from './document_editor';
+import { DocumentEditor } from './document_editor';
+import type { EditorOptions, EditorUpdate } from './document_history';
 import { translation } from './geometry/affine';
 import type { Point, Rect } from './geometry/rect';
 import {

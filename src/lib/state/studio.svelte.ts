@@ -11,7 +11,7 @@ import type { CanvasDocument } from '../canvas/document/document';
 import { layerKind, type LayerKindId, type LayerPatch, type LayerProps } from '../canvas/document/layer';
 import type { PixelImage as CanvasImage, Rgb } from '../canvas/document/pixels';
 import type { Selection } from '../canvas/document/selection';
-import type { EditorUpdate } from '../canvas/document_editor';
+import type { EditorUpdate } from '../canvas/document_history';
 import type { Affine } from '../canvas/geometry/affine';
 import type { Point, Rect } from '../canvas/geometry/rect';
 import type { Size, Viewport } from '../canvas/geometry/viewport';
