@@ -23,7 +23,7 @@ export interface LiveConfig {
   /** Wait after the last edit, only when the average generation takes longer than `graceAboveMs`. */
   readonly graceMs: number;
   readonly graceAboveMs: number;
-  /** Longest time that continuous editing may go without a picture. */
+  /** Longest time that continuous editing may go without a picture; devices that take longer for one get that long. */
   readonly maxWaitMs: number;
   /** A stale job with at most this much left is finished: its picture comes sooner than that of a new one. */
   readonly finishWithinMs: number;
@@ -141,6 +141,28 @@ export function liveEvaluations(strength: number, steps: number): number {
   return Math.min(steps, Math.floor(strength * steps) + 1);
 }
 
+/** A draft should come within this time of its stroke, if the device can. */
+const DRAFT_BUDGET_MS = 1500;
+/** Fewer runs of the network than this rarely show more than noise; few-step models may ask for fewer. */
+const DRAFT_EVALUATIONS = { min: 2, max: 8 };
+
+/**
+ * How many steps a draft asks for, so that its runs of the network fit a second and a half on this device.
+ * @param stepMs measured time of one run; undefined before the first picture
+ * @param strength 0..1, decides how many of the steps really run
+ * @param fullSteps what a refined picture asks for; a draft asks for no more
+ */
+export function draftStepCount(stepMs: number | undefined, strength: number, fullSteps: number): number {
+  const affordable = stepMs === undefined || stepMs <= 0 ? UNMEASURED_EVALUATIONS : DRAFT_BUDGET_MS / stepMs;
+  const { min, max } = DRAFT_EVALUATIONS;
+  const wanted = Math.min(max, Math.max(min, Math.floor(affordable)));
+  for (let steps = 1; steps < fullSteps; steps++) if (liveEvaluations(strength, steps) >= wanted) return steps;
+  return fullSteps;
+}
+
+/** Before anything is measured: enough to be recognised, few enough for a slow device. */
+const UNMEASURED_EVALUATIONS = 4;
+
 /** Average of the last complete drafts in ms; 0 before the first. */
 export function averageMs(state: LiveState): number {
   const { durationsMs } = state;
@@ -212,7 +234,7 @@ function nextKind(state: LiveState, event: Extract<LiveEvent, { type: 'tick' }>)
   if (!sameLiveInput(state.shown, input)) {
     const graceMs = averageMs(state) > config.graceAboveMs ? config.graceMs : 0;
     const rested = t - state.changedAt >= graceMs;
-    const waitedEnough = state.unseenSince !== undefined && t - state.unseenSince >= config.maxWaitMs;
+    const waitedEnough = state.unseenSince !== undefined && t - state.unseenSince >= longestWaitMs(state);
     return rested || waitedEnough ? 'draft' : undefined;
   }
   if (config.refineAfterMs === undefined || event.penDown || sameLiveInput(state.refined, input)) return undefined;
@@ -228,9 +250,14 @@ function shouldCancel(state: LiveState, job: RunningJob, t: number): boolean {
   if (job.cancelling || sameLiveInput(job.input, state.seen)) return false;
   if (job.kind === 'refine') return true;
   const average = averageMs(state);
-  const patienceMs = Math.min(state.config.maxWaitMs, average === 0 ? Infinity : average);
+  const patienceMs = Math.min(longestWaitMs(state), average === 0 ? Infinity : average);
   if (state.unseenSince !== undefined && t - state.unseenSince >= patienceMs) return false;
   return remainingMs(state, job, t) > state.config.finishWithinMs;
+}
+
+/** Where one picture takes longer than `maxWaitMs`, starting one in mid-stroke that often would only waste it. */
+function longestWaitMs(state: LiveState): number {
+  return Math.max(state.config.maxWaitMs, averageMs(state));
 }
 
 /** From the measured time per step of this job, else from the average; unknown counts as long. */

@@ -28,6 +28,7 @@ import { QueueState } from './queue.svelte';
 import { StudioState } from './studio.svelte';
 import { Toasts } from './toasts.svelte';
 import { Updates } from './updates.svelte';
+import type { PictureToUpscale, UpscaleState } from './upscale.svelte';
 
 export class AppState {
   readonly i18n = new I18n();
@@ -59,6 +60,10 @@ export class AppState {
   readonly studio: StudioState;
   readonly live: LiveState;
   readonly control: ControlUnits;
+  /** Pictures on their way to the Upscale page. */
+  toUpscale: readonly PictureToUpscale[] = [];
+  /** That page's state, made when it is first shown; a job goes on while other pages are. */
+  upscaling: UpscaleState | undefined;
   readonly #draft: Draft;
   #database: Promise<Database> | undefined;
   #defaultsTaken = false;

@@ -1,6 +1,7 @@
 /** Saves a document soon after each edit, one save at a time, never while the pen is down unless the page goes away. */
 import type { CanvasEngine } from '../canvas/canvas_engine';
 import { toPlainError, type PlainError } from '../base/errors';
+import { keepStorage } from './keep_storage';
 import type { DocumentStore } from '../storage/document_store';
 
 /** Long enough for a quick next stroke, short enough that a crash takes little. */
@@ -72,6 +73,7 @@ export class Autosave {
       await this.#store.save({ ...this.#entry(), updatedAt: Date.now() }, document, tiles);
       this.#saved = document.revision;
       this.error = undefined;
+      void keepStorage();
       this.phase = engine.committedRevision === this.#saved ? 'saved' : 'waiting';
     } catch (error) {
       this.error = toPlainError(error);

@@ -11,6 +11,8 @@ import type {
   ModelSource,
   ModelSummary,
   NetworkSummary,
+  UpscaleRequest,
+  UpscalerSummary,
 } from '../rpc/engine';
 import { installErrorTransfer } from '../rpc/error_transfer';
 import type { CompanionAddress } from '../rpc/http_engine';
@@ -122,12 +124,26 @@ export class EngineState {
     onEvent: (event: JobEvent) => void,
     policy: 'queue' | 'latest' = 'queue',
   ): Promise<JobResult> {
+    return this.#job((remote) => remote.generate(jobId, request, this.#callback(onEvent), policy));
+  }
+
+  /** Enlarges a picture. @throws AppError of the engine, or 'backend/run' when the worker dies */
+  async upscale(jobId: string, request: UpscaleRequest, onEvent: (event: JobEvent) => void): Promise<JobResult> {
+    return this.#job((remote) => remote.upscale(jobId, request, this.#callback(onEvent)));
+  }
+
+  /** Undefined while no engine runs. */
+  async upscalers(): Promise<readonly UpscalerSummary[] | undefined> {
+    return this.#remote?.upscalers();
+  }
+
+  async #job(run: (remote: Engine) => Promise<JobResult>): Promise<JobResult> {
     const remote = this.#remote;
     if (!remote || this.phase === 'failed') {
       throw new AppError('backend/unavailable', 'engine: it is not running; restart it on the Engine page.');
     }
     try {
-      return await this.#alive(remote.generate(jobId, request, this.#callback(onEvent), policy));
+      return await this.#alive(run(remote));
     } catch (error) {
       if (error instanceof AppError && error.code === 'companion/lost') this.onCompanionLost?.(error);
       throw error;

@@ -4,6 +4,8 @@ import type { AsyncZippable } from 'fflate';
 import { SvelteSet } from 'svelte/reactivity';
 import { toPlainError, type PlainError } from '../base/errors';
 import type { GalleryRow, GalleryStore } from '../storage/gallery_store';
+import type { GeneratedImage } from '../rpc/engine';
+import { keepStorage } from './keep_storage';
 import { filterGallery } from './gallery_filter';
 import type { Result } from './generation.svelte';
 import { makeThumbnail } from './thumbnail';
@@ -54,19 +56,19 @@ export class GalleryState {
 
   /** Keeps a new picture; a full disk is told, never thrown into the generation. */
   async keep(result: Result, model: string): Promise<void> {
-    const row: GalleryRow = {
-      id: result.id,
-      createdAt: Date.now(),
-      widthPx: result.widthPx,
-      heightPx: result.heightPx,
-      infotext: result.infotext,
-      prompt: result.parameters.prompt,
-      model,
-      seed: result.seed,
-      favourite: 0,
-    };
+    await this.keepPicture(result, { id: result.id, prompt: result.parameters.prompt, model });
+  }
+
+  /** Any finished picture, under an id of its own. */
+  async keepPicture(
+    picture: GeneratedImage,
+    about: { readonly id: string; readonly prompt: string; readonly model: string },
+  ): Promise<void> {
+    const { widthPx, heightPx, infotext, seed, file } = picture;
+    const row: GalleryRow = { ...about, createdAt: Date.now(), widthPx, heightPx, infotext, seed, favourite: 0 };
     try {
-      await this.#store.add(row, result.file, await makeThumbnail(result.file));
+      await this.#store.add(row, file, await makeThumbnail(file));
+      void keepStorage();
       this.rows = [row, ...this.rows];
     } catch (error) {
       this.error = toPlainError(error);

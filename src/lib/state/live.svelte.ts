@@ -3,19 +3,26 @@
  * (canvas/live_scheduler); here are the clock, the jobs and what the interface shows of them.
  */
 import { toPlainError, type PlainError } from '../base/errors';
+import type { Rect } from '../canvas/geometry/rect';
+import { regionOfChange, type LiveRegion } from '../canvas/live_region';
 import {
+  averageMs,
   beginLive,
+  draftStepCount,
   liveEvaluations,
   reduceLive,
+  sameLiveInput,
   type LiveEvent,
   type LiveInput,
   type LiveJobKind,
   type LiveState as Schedule,
 } from '../canvas/live_scheduler';
-import type { GeneratedImage, GenerateRequest, InitRequest } from '../rpc/engine';
+import type { GeneratedImage, GenerateRequest, InitRequest, JobEvent } from '../rpc/engine';
 import type { EngineState } from './engine.svelte';
 import { inpaintRequest } from './parameters/job_request';
 import type { GenerationState } from './generation.svelte';
+import { ChangeTracker, cropPixels, joinPatch, regionInSketch } from './live_patch';
+import { settingsKey } from './settings_key';
 import type { StudioState } from './studio.svelte';
 
 export type LivePhase = 'off' | 'waiting' | 'drawing' | 'thinking' | 'shown' | 'refined';
@@ -40,8 +47,10 @@ export class LiveState {
   phase: LivePhase = $state('off');
   /** How far a picture may leave the sketch, 0..1. */
   strength = $state(0.7);
-  /** Steps of a draft; a rested pen gets the parameters' own number. */
-  draftSteps = $state(6);
+  /** Measured time of one run of the network on the whole picture; undefined before the first picture. */
+  #stepMs: number | undefined = $state();
+  /** Steps of a draft, as many as this device has time for; a rested pen gets the parameters' own number. */
+  readonly #draftSteps = $derived(draftStepCount(this.#stepMs, this.strength, this.#fullSteps()));
   seedLocked = $state(true);
   seed = $state(randomSeed());
   results: readonly LiveResult[] = $state.raw([]);
@@ -49,8 +58,8 @@ export class LiveState {
   error: PlainError | undefined = $state.raw();
   /** Runs of the network per draft and per refined picture. */
   readonly evaluations = $derived({
-    draft: liveEvaluations(this.strength, this.draftSteps),
-    refine: this.#refineEvaluations(),
+    draft: liveEvaluations(this.strength, this.#draftSteps),
+    refine: liveEvaluations(this.strength, this.#fullSteps()),
   });
 
   readonly #engine: EngineState;
@@ -62,6 +71,11 @@ export class LiveState {
   #jobName: string | undefined;
   #lastSeed = 0;
   #count = 0;
+  #stepMark: { readonly jobId: number; readonly step: number; readonly elapsedMs: number } | undefined;
+  readonly #changes = new ChangeTracker();
+  /** What the newest live picture shows; one brought back from the history is not it. */
+  #shownInput: LiveInput | undefined;
+  #shownId: string | undefined;
 
   constructor(engine: EngineState, generation: GenerationState, studio: StudioState) {
     this.#engine = engine;
@@ -72,6 +86,7 @@ export class LiveState {
       this.#wake(performance.now());
       this.#holdEngine();
     };
+    studio.listen(({ damage }) => this.#changes.note(damage));
   }
 
   start(): void {
@@ -148,31 +163,40 @@ export class LiveState {
     }
   }
 
-  #refineEvaluations(): number {
-    return liveEvaluations(this.strength, this.#generation.parameters.steps);
+  #fullSteps(): number {
+    return this.#generation.parameters.steps;
   }
 
   #input(): LiveInput {
-    const { prompt, negativePrompt, cfgScale, sampler, schedule, steps, widthPx, heightPx, seed } =
-      this.#generation.parameters;
-    const model = this.#engine.model?.id ?? '';
+    const { parameters } = this.#generation;
+    const { prompt, negativePrompt, seed } = parameters;
     return {
       revision: this.#studio.engine?.revision ?? 0,
       prompt: `${prompt}\n${negativePrompt}`,
       strength: this.strength,
       seed: seed >= 0 ? seed : this.seedLocked ? this.seed : -1,
-      settings: [
-        model,
-        cfgScale,
-        sampler,
-        schedule,
-        steps,
-        widthPx,
-        heightPx,
-        this.draftSteps,
-        this.#studio.document.id,
-      ].join(' '),
+      settings: `${this.#engine.model?.id ?? ''} ${this.#studio.document.id} ${settingsKey(parameters)}`,
     };
+  }
+
+  /** The part that a draft must draw anew, when the sketch alone changed and only there. */
+  #region(kind: LiveJobKind, input: LiveInput, init: InitRequest, change: Rect): LiveRegion | undefined {
+    const { model } = this.#engine;
+    const { shown } = this;
+    const onlyInk = this.#shownInput && sameLiveInput({ ...this.#shownInput, revision: input.revision }, input);
+    // A mask or a control picture speaks of the whole.
+    if (kind === 'refine' || !onlyInk || !shown || !model || init.inpaint || this.#generation.parameters.control) {
+      return undefined;
+    }
+    const { widthPx: width, heightPx: height } = this.jobSize();
+    if (shown.id !== this.#shownId || shown.widthPx !== width || shown.heightPx !== height) return undefined;
+    return regionOfChange(change, {
+      document: this.#studio.size,
+      picture: { width, height },
+      minSidePx: Math.max(model.nativeWidthPx, model.nativeHeightPx),
+      stepPx: model.sizeStepPx,
+      averageMs: averageMs(this.#schedule),
+    });
   }
 
   /** The picture may wait, ink may not: on a small CPU nothing is computed while the pen is down. */
@@ -248,37 +272,29 @@ export class LiveState {
     this.#jobName = name;
     // A refined picture is the same idea as its draft: the same noise, more steps.
     if (kind === 'draft') this.#lastSeed = input.seed >= 0 ? input.seed : randomSeed();
-    await this.#generation.prepare();
-    const parameters = $state.snapshot(this.#generation.parameters);
-    const request: GenerateRequest = {
-      ...this.#generation.request(parameters),
-      ...this.jobSize(),
-      modelId: model.id,
-      steps: kind === 'draft' ? Math.min(this.draftSteps, parameters.steps) : parameters.steps,
-      seed: this.#lastSeed,
-      batchCount: 1,
-      batchSize: 1,
-      init,
-      previewEvery: 0,
-    };
+    const change = this.#changes.begin();
+    const region = this.#region(kind, input, init, change);
+    const base = this.shown;
     try {
+      await this.#generation.prepare();
+      const request = this.#request(kind, model.id, init, region);
       const result = await this.#engine.generate(
         name,
         request,
-        (event) => {
-          if (event.kind !== 'step') return;
-          const { step, steps } = event;
-          this.#send({ type: 'step-done', t: performance.now(), jobId, step, steps });
-        },
+        (event) => this.#follow(event, jobId, region),
         'latest',
       );
-      const [image] = result.images;
-      if (result.interrupted || !image) {
+      const [made] = result.images;
+      if (result.interrupted || !made) {
         ended('cancelled');
         return;
       }
+      const image = region && base ? await joinPatch(base, made, region) : made;
       const url = URL.createObjectURL(image.file);
       this.#keep({ ...image, id: name, url, kind, ms: performance.now() - startedAt });
+      this.#changes.delivered();
+      this.#shownInput = input;
+      this.#shownId = name;
       this.error = undefined;
       if (this.on) this.phase = kind === 'refine' ? 'refined' : 'shown';
       ended('done');
@@ -291,6 +307,50 @@ export class LiveState {
       }
       ended(stopped ? 'cancelled' : 'failed');
     }
+  }
+
+  #request(kind: LiveJobKind, modelId: string, init: InitRequest, region: LiveRegion | undefined): GenerateRequest {
+    const parameters = $state.snapshot(this.#generation.parameters);
+    const size = this.jobSize();
+    const part = region && {
+      widthPx: region.box.width,
+      heightPx: region.box.height,
+      init: { ...init, image: cropPixels(init.image, regionInSketch(region, size, init.image)) },
+    };
+    // One idea at a time: what multiplies pictures or draws them twice waits for a full generation.
+    const {
+      plot: _plot,
+      loopback: _loopback,
+      hires: _hires,
+      grid: _grid,
+      ...rest
+    } = this.#generation.request(parameters);
+    return {
+      ...rest,
+      ...size,
+      modelId,
+      steps: kind === 'draft' ? Math.min(this.#draftSteps, parameters.steps) : parameters.steps,
+      seed: this.#lastSeed,
+      batchCount: 1,
+      batchSize: 1,
+      init,
+      previewEvery: 0,
+      ...part,
+    };
+  }
+
+  #follow(event: JobEvent, jobId: number, region: LiveRegion | undefined): void {
+    if (event.kind !== 'step') return;
+    const { step, steps, elapsedMs } = event;
+    // Regions are smaller, and first steps compile: only whole pictures say what a run costs.
+    if (!region && step > 1) {
+      if (this.#stepMark?.jobId === jobId) {
+        const ms = (elapsedMs - this.#stepMark.elapsedMs) / (step - this.#stepMark.step);
+        if (ms > 0) this.#stepMs = this.#stepMs === undefined ? ms : 0.7 * this.#stepMs + 0.3 * ms;
+      }
+      this.#stepMark = { jobId, step, elapsedMs };
+    }
+    this.#send({ type: 'step-done', t: performance.now(), jobId, step, steps });
   }
 
   /** Refining replaces its draft in the list: one entry per idea. */

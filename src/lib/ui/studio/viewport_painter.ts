@@ -2,8 +2,8 @@
  * Draws the canvas engine on the visible canvas: composites damaged boxes into a buffer of the document's size and
  * redraws only the part of the screen they cover. Called inside one animation frame; knows no events.
  */
-import { intersectRect, isEmptyRect, roundOutRect, unionRect, type Rect } from '$lib/canvas/geometry/rect';
-import { transformBounds } from '$lib/canvas/geometry/affine';
+import { expandRect, intersectRect, isEmptyRect, roundOutRect, unionRect, type Rect } from '$lib/canvas/geometry/rect';
+import { chain, invertAffine, transformBounds } from '$lib/canvas/geometry/affine';
 import { viewMatrix } from '$lib/canvas/geometry/viewport';
 import type { CanvasEngine } from '$lib/canvas/canvas_engine';
 
@@ -12,6 +12,10 @@ const CRISP_FROM_ZOOM = 3;
 const CHECKER_PX = 8;
 /** Two boxes become one when that wastes less than this factor. */
 const MERGE_WASTE = 1.3;
+/** Around a damaged box, device pixels: its edge is smoothed into its neighbours. */
+const CLIP_MARGIN_PX = 2;
+/** How far a smoothed screen pixel looks, device pixels. */
+const FILTER_RADIUS_PX = 2;
 
 export class ViewportPainter {
   readonly #canvas: HTMLCanvasElement;
@@ -70,48 +74,33 @@ export class ViewportPainter {
     const screen = this.#screen;
     if (!screen) return;
     const { viewport, size, background } = this.#engine;
-    const m = viewMatrix(viewport);
+    const toScreen = chain(viewMatrix(viewport), { a: pixelRatio, b: 0, c: 0, d: pixelRatio, e: 0, f: 0 });
     screen.setTransform(1, 0, 0, 1, 0, 0);
     screen.save();
+    let part: Rect = { x: 0, y: 0, ...size };
     if (box) {
-      const bounds = transformBounds(m, box);
-      const x = Math.floor(bounds.x * pixelRatio) - 2;
-      const y = Math.floor(bounds.y * pixelRatio) - 2;
+      const clip = expandRect(roundOutRect(transformBounds(toScreen, box)), CLIP_MARGIN_PX);
       screen.beginPath();
-      screen.rect(x, y, Math.ceil(bounds.width * pixelRatio) + 4, Math.ceil(bounds.height * pixelRatio) + 4);
+      screen.rect(clip.x, clip.y, clip.width, clip.height);
       screen.clip();
+      // Only what the clip shows: a software canvas would walk the whole picture otherwise. Everything that its edge
+      // pixels are filtered from belongs to it, or strokes leave seams in a view that is made smaller.
+      const filterPx = Math.ceil(FILTER_RADIUS_PX / (viewport.zoom * pixelRatio)) + 1;
+      const shown = roundOutRect(transformBounds(invertAffine(toScreen), clip));
+      part = intersectRect(expandRect(shown, filterPx), part);
     }
     screen.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
-    screen.transform(
-      m.a * pixelRatio,
-      m.b * pixelRatio,
-      m.c * pixelRatio,
-      m.d * pixelRatio,
-      m.e * pixelRatio,
-      m.f * pixelRatio,
-    );
+    const { a, b, c, d, e, f } = toScreen;
+    screen.transform(a, b, c, d, e, f);
     if (!background) {
       screen.fillStyle = this.#checkerPattern(screen);
       screen.fillRect(0, 0, size.width, size.height);
     }
     screen.imageSmoothingEnabled = viewport.zoom * pixelRatio < CRISP_FROM_ZOOM;
     screen.imageSmoothingQuality = 'medium';
-    if (box) {
-      // Only what is clipped anyway: a software canvas would walk the whole picture otherwise.
-      const part = intersectRect(
-        roundOutRect({ x: box.x - 3, y: box.y - 3, width: box.width + 6, height: box.height + 6 }),
-        {
-          x: 0,
-          y: 0,
-          ...size,
-        },
-      );
-      if (!isEmptyRect(part)) {
-        const { x, y, width, height } = part;
-        screen.drawImage(this.#buffer, x, y, width, height, x, y, width, height);
-      }
-    } else {
-      screen.drawImage(this.#buffer, 0, 0);
+    if (!isEmptyRect(part)) {
+      const { x, y, width, height } = part;
+      screen.drawImage(this.#buffer, x, y, width, height, x, y, width, height);
     }
     screen.restore();
   }
