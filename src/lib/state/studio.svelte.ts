@@ -277,19 +277,6 @@ export class StudioState extends StudioDocuments {
   /** Layers that control networks may read. */
   readonly controlLayers = $derived(this.layers.filter(({ kind }) => kind === 'control'));
 
-  /** One layer alone, hidden or not, opaque over white paper as networks read pictures; undefined when it is gone. */
-  layerPicture(id: string): PixelImage | undefined {
-    const { engine } = this;
-    if (!engine || !this.layers.some((layer) => layer.id === id)) return undefined;
-    const { width, height, data } = engine.exportLayer(id);
-    for (let i = 0; i < data.length; i += 4) {
-      const alpha = (data[i + 3] ?? 0) / 255;
-      for (let c = i; c < i + 3; c++) data[c] = Math.round(255 + ((data[c] ?? 0) - 255) * alpha);
-      data[i + 3] = 255;
-    }
-    return { widthPx: width, heightPx: height, rgba: data };
-  }
-
   /** Paint and sketch layers on the background, as img2img sees them. */
   flatPicture(): PixelImage | undefined {
     return this.#flat?.read();
