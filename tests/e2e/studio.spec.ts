@@ -80,15 +80,46 @@ const line = (from: Point, to: Point, count = 40): Point[] =>
 
 const around = ({ x, y }: Point, dx: number, dy: number): Point => ({ x: x + dx, y: y + dy });
 
-test('a pen draws ink that follows its pressure', async ({ app, page }) => {
+/** Closes the panel that is open; nothing is pressed through it. */
+async function closePanel(page: Page): Promise<void> {
+  await page.keyboard.press('Escape');
+  await expect(page.locator('.studio-popup')).toHaveCount(0);
+}
+
+/** Opens a panel of the studio and waits until its focus has settled, so that nothing closes it again. */
+async function openPanel(page: Page, name: string): Promise<void> {
+  await page.getByRole('button', { name, exact: true }).click();
+  await expect(page.locator('.studio-popup:focus-within')).toBeVisible();
+}
+
+/** Share of the screen's pixels that a full repaint draws in another way than the strokes left them. */
+function seams(page: Page): Promise<number> {
+  return surface(page).evaluate(async (canvas: HTMLCanvasElement) => {
+    const read = () => canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+    const before = read();
+    canvas.dispatchEvent(new KeyboardEvent('keydown', { key: '0', bubbles: true }));
+    for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+    const after = read();
+    let different = 0;
+    for (let i = 0; i < after.length; i++) if (Math.abs((before[i] ?? 0) - (after[i] ?? 0)) > 16) different++;
+    return different / after.length;
+  });
+}
+
+test('a pen draws ink that follows its pressure, without seams where the view is made smaller', async ({
+  app,
+  page,
+}) => {
+  await page.setViewportSize({ width: 390, height: 844 });
   await openStudio(page, app.url);
   const cdp = await page.context().newCDPSession(page);
   const middle = await centre(page);
-  await pen(cdp, line(around(middle, -150, -80), around(middle, 150, -80)), () => 0.1);
+  await pen(cdp, line(around(middle, -130, -80), around(middle, 130, -40)), () => 0.1);
   await expect.poll(() => darkPixels(page)).toBeGreaterThan(50);
   const light = await darkPixels(page);
-  await pen(cdp, line(around(middle, -150, 80), around(middle, 150, 80)), () => 1);
+  await pen(cdp, line(around(middle, -130, 40), around(middle, 130, 80)), () => 1);
   await expect.poll(async () => (await darkPixels(page)) - light).toBeGreaterThan(light * 1.5);
+  expect(await seams(page)).toBeLessThan(0.0005);
 });
 
 test('every reading of the pen becomes ink once, in order, and repaints its surroundings only', async ({
@@ -147,6 +178,81 @@ test('a pinch zooms and turns the view and draws nothing; two fingers tap undo',
   await touch('touchStart', [around(middle, -40, 60), around(middle, 40, 60)]);
   await touch('touchEnd', []);
   await expect.poll(() => darkPixels(page)).toBe(0);
+  await page.waitForTimeout(300);
+  await touch('touchStart', [around(middle, -60, 60), around(middle, 0, 60), around(middle, 60, 60)]);
+  await touch('touchEnd', []);
+  await expect.poll(() => darkPixels(page), { message: 'three fingers tap redo' }).toBeGreaterThan(100);
+});
+
+test('the other end erases, a ruler mirrors, a held finger picks, a palm does nothing, the left hand has its side', async ({
+  app,
+  page,
+}) => {
+  await openStudio(page, app.url);
+  const cdp = await page.context().newCDPSession(page);
+  const middle = await centre(page);
+  await page.getByLabel('Symmetry').selectOption('vertical');
+  // A palm rests on the glass before the pen comes.
+  const palm = { ...around(middle, 120, 180), radiusX: 50, radiusY: 60, id: 7 };
+  await cdp.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [palm] });
+  await pen(cdp, line(around(middle, -140, -60), around(middle, -60, -60)), () => 0.9);
+  await cdp.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  const box = await surface(page).boundingBox();
+  const share = (dx: number, dy: number): [number, number] => [
+    (middle.x + dx - (box?.x ?? 0)) / (box?.width ?? 1),
+    (middle.y + dy - (box?.y ?? 0)) / (box?.height ?? 1),
+  ];
+  await expect.poll(() => inkAt(page, ...share(-100, -60)), { message: 'the stroke' }).toBeLessThan(300);
+  await expect.poll(() => inkAt(page, ...share(100, -60)), { message: 'its mirror image' }).toBeLessThan(300);
+  expect(await inkAt(page, ...share(120, 180)), 'under the palm').toBeGreaterThan(700);
+  expect(await inkAt(page, 0.02, 0.5), 'the palm moved no view').toBe(0);
+
+  // DevTools know no eraser end; the event is what a pen's driver sends.
+  await surface(page).evaluate(
+    (canvas, [from, to]) => {
+      const send = (type: string, { x, y }: { x: number; y: number }) =>
+        canvas.dispatchEvent(
+          new PointerEvent(type, {
+            pointerId: 41,
+            pointerType: 'pen',
+            button: type === 'pointermove' ? -1 : 5,
+            buttons: type === 'pointerup' ? 0 : 32,
+            pressure: 0.9,
+            clientX: x,
+            clientY: y,
+            bubbles: true,
+          }),
+        );
+      send('pointerdown', from);
+      for (let i = 1; i <= 12; i++) send('pointermove', { x: from.x + ((to.x - from.x) * i) / 12, y: from.y });
+      send('pointerup', to);
+    },
+    [around(middle, -140, -60), around(middle, -60, -60)] as const,
+  );
+  await expect.poll(() => inkAt(page, ...share(-100, -60)), { message: 'erased' }).toBeGreaterThan(700);
+  await page.keyboard.press('Control+z');
+  await expect.poll(() => inkAt(page, ...share(-100, -60)), { message: 'and back' }).toBeLessThan(300);
+
+  await openPanel(page, 'Colour');
+  await page.getByRole('button', { name: '#346ed2' }).click();
+  await closePanel(page);
+  const finger = [{ ...around(middle, -100, -60), id: 1 }];
+  await cdp.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: finger });
+  await expect(page.locator('.loupe')).toBeVisible();
+  await cdp.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  await expect(page.locator('.loupe')).toHaveCount(0);
+  await page.getByLabel('Symmetry').selectOption('none');
+  await pen(cdp, line(around(middle, -100, 100), around(middle, 100, 100)), () => 0.9);
+  await expect
+    .poll(() => inkAt(page, ...share(0, 100)), { message: 'in the colour under the finger' })
+    .toBeLessThan(150);
+
+  const left = async (selector: string) => (await page.locator(selector).boundingBox())?.x ?? 0;
+  expect(await left('.studio .rail')).toBeLessThan(await left('canvas.surface'));
+  await openPanel(page, 'Sketches');
+  await page.getByLabel('Left-handed layout').check();
+  await closePanel(page);
+  await expect.poll(() => left('.studio .rail')).toBeGreaterThan(await left('canvas.surface'));
 });
 
 test('a storm of undo and redo ends where it began', async ({ app, page }) => {
@@ -214,9 +320,9 @@ test('the picture follows the sketch, and becomes a layer', async ({ app, page }
 test('what the mask leaves out stays as it was drawn', async ({ app, page }) => {
   await openStudio(page, app.url);
   const middle = await centre(page);
-  await page.getByRole('button', { name: 'Colour', exact: true }).click();
+  await openPanel(page, 'Colour');
   await page.getByRole('button', { name: '#346ed2' }).click();
-  await page.keyboard.press('Escape');
+  await closePanel(page);
   await page.getByRole('button', { name: 'Fill', exact: true }).click();
   await page.mouse.click(middle.x, middle.y);
   const blue = 0x34 + 0x6e + 0xd2;
@@ -226,10 +332,14 @@ test('what the mask leaves out stays as it was drawn', async ({ app, page }) => 
   await page.mouse.down();
   await page.mouse.move(middle.x + 30, middle.y, { steps: 5 });
   await page.mouse.up();
-  await page.getByRole('button', { name: 'Parameters' }).click();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await page.getByLabel('Feather').fill('6');
+  await expect(page.getByText('Feather · 6 px')).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await openPanel(page, 'Parameters');
   await page.locator('#steps').fill('3');
   await page.locator('#steps').press('Tab');
-  await page.keyboard.press('Escape');
+  await closePanel(page);
   await app.generateButton.click();
   await expect(page.locator('.live-picture')).toBeVisible();
   await expect(app.generateButton).toBeVisible();
@@ -242,10 +352,10 @@ test('what the mask leaves out stays as it was drawn', async ({ app, page }) => 
 
 test('brush, fill and view can be set without gestures; layers leave and come back as a PSD', async ({ app, page }) => {
   await openStudio(page, app.url);
-  await page.getByRole('button', { name: 'Brush settings' }).click();
+  await openPanel(page, 'Brush settings');
   await page.getByLabel('Stabiliser').selectOption('string');
   await page.getByLabel('Hardness').fill('20');
-  await page.keyboard.press('Escape');
+  await closePanel(page);
   const middle = await centre(page);
   await page.mouse.move(middle.x - 120, middle.y);
   await page.mouse.down();
@@ -254,33 +364,41 @@ test('brush, fill and view can be set without gestures; layers leave and come ba
   await expect.poll(() => darkPixels(page)).toBeGreaterThan(300);
   const level = await darkPixels(page);
 
-  await page.getByRole('button', { name: 'View' }).click();
+  await openPanel(page, 'View');
   for (let i = 0; i < 6; i++) await page.getByRole('button', { name: 'Turn right' }).click();
-  await page.keyboard.press('Escape');
+  await closePanel(page);
   // A quarter turn: the line stands now.
   await expect.poll(() => inkAt(page, 0.5, 0.55)).toBeLessThan(300);
   await page.keyboard.press('0');
   await expect.poll(() => darkPixels(page)).toBe(level);
 
   await page.getByRole('button', { name: 'Fill', exact: true }).click();
-  await page.getByRole('button', { name: 'Fill settings' }).click();
+  await openPanel(page, 'Fill settings');
   await page.getByLabel('Tolerance').fill('255');
-  await page.keyboard.press('Escape');
+  await expect(page.locator('.studio-popup')).toContainText('255');
+  await closePanel(page);
   await page.mouse.click(middle.x, middle.y - 100);
   await expect.poll(() => darkPixels(page), { message: 'all colours count as one' }).toBeGreaterThan(20 * level);
   await page.keyboard.press('Control+z');
   await expect.poll(() => darkPixels(page)).toBe(level);
 
-  await page.getByRole('button', { name: 'Sketches' }).click();
+  await openPanel(page, 'Sketches');
   const [download] = await Promise.all([
     page.waitForEvent('download'),
     page.getByRole('button', { name: 'PSD', exact: true }).click(),
   ]);
   expect(download.suggestedFilename()).toBe('sketch.psd');
   const path = await download.path();
+  const photo = { name: 'photo.png', mimeType: 'image/png', buffer: await surface(page).screenshot() };
   await page.getByRole('button', { name: 'New', exact: true }).click();
   await expect.poll(() => darkPixels(page)).toBe(0);
-  await page.getByRole('button', { name: 'Sketches' }).click();
+  await openPanel(page, 'Sketches');
+  // A camera hands over a file as well.
+  await page.getByLabel('Take a photo').setInputFiles(photo);
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'photo', exact: true })).toHaveAttribute('aria-pressed', 'true');
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await openPanel(page, 'Sketches');
   await page
     .locator('input[accept*=".psd"]')
     .setInputFiles({ name: 'back.psd', mimeType: 'image/vnd.adobe.photoshop', buffer: readFileSync(path) });

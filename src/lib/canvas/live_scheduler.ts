@@ -23,7 +23,7 @@ export interface LiveConfig {
   /** Wait after the last edit, only when the average generation takes longer than `graceAboveMs`. */
   readonly graceMs: number;
   readonly graceAboveMs: number;
-  /** Longest time that continuous editing may go without a picture; devices that take longer for one get that long. */
+  /** Longest time that continuous editing may go without a picture. */
   readonly maxWaitMs: number;
   /** A stale job with at most this much left is finished: its picture comes sooner than that of a new one. */
   readonly finishWithinMs: number;
@@ -234,7 +234,7 @@ function nextKind(state: LiveState, event: Extract<LiveEvent, { type: 'tick' }>)
   if (!sameLiveInput(state.shown, input)) {
     const graceMs = averageMs(state) > config.graceAboveMs ? config.graceMs : 0;
     const rested = t - state.changedAt >= graceMs;
-    const waitedEnough = state.unseenSince !== undefined && t - state.unseenSince >= longestWaitMs(state);
+    const waitedEnough = state.unseenSince !== undefined && t - state.unseenSince >= config.maxWaitMs;
     return rested || waitedEnough ? 'draft' : undefined;
   }
   if (config.refineAfterMs === undefined || event.penDown || sameLiveInput(state.refined, input)) return undefined;
@@ -250,14 +250,9 @@ function shouldCancel(state: LiveState, job: RunningJob, t: number): boolean {
   if (job.cancelling || sameLiveInput(job.input, state.seen)) return false;
   if (job.kind === 'refine') return true;
   const average = averageMs(state);
-  const patienceMs = Math.min(longestWaitMs(state), average === 0 ? Infinity : average);
+  const patienceMs = Math.min(state.config.maxWaitMs, average === 0 ? Infinity : average);
   if (state.unseenSince !== undefined && t - state.unseenSince >= patienceMs) return false;
   return remainingMs(state, job, t) > state.config.finishWithinMs;
-}
-
-/** Where one picture takes longer than `maxWaitMs`, starting one in mid-stroke that often would only waste it. */
-function longestWaitMs(state: LiveState): number {
-  return Math.max(state.config.maxWaitMs, averageMs(state));
 }
 
 /** From the measured time per step of this job, else from the average; unknown counts as long. */

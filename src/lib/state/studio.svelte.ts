@@ -274,9 +274,6 @@ export class StudioState extends StudioDocuments {
 
   // --- For generations
 
-  /** Layers that control networks may read. */
-  readonly controlLayers = $derived(this.layers.filter(({ kind }) => kind === 'control'));
-
   /** Paint and sketch layers on the background, as img2img sees them. */
   flatPicture(): PixelImage | undefined {
     return this.#flat?.read();

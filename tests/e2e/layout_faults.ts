@@ -1,0 +1,59 @@
+/** What is wrong with the layout of the page as it is now: runs inside the page, returns findings in words. */
+import type { Page } from '@playwright/test';
+
+/** Least side of what a finger must hit, CSS pixels, less rounding. */
+const TOUCH_PX = 43.5;
+
+/**
+ * @param options.touch also names controls that are too low for a finger
+ * @returns sideways scrolling, texts that leave their buttons, controls that lie on each other
+ */
+export function layoutFaults(page: Page, options: { readonly touch?: boolean } = {}): Promise<readonly string[]> {
+  return page.evaluate(
+    ({ touch, touchPx }) => {
+      const faults: string[] = [];
+      const main = document.querySelector('main');
+      const wide = Math.max(
+        document.documentElement.scrollWidth - innerWidth,
+        (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0),
+      );
+      if (wide > 0) faults.push(`${wide} px stick out sideways`);
+      const controls = [
+        ...document.querySelectorAll<HTMLElement>(
+          'button, a[href], select, textarea, summary, input:not([type=checkbox]):not([type=radio])',
+        ),
+      ].filter((element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true }));
+      const name = (element: HTMLElement) =>
+        `<${element.tagName.toLowerCase()} ${element.className}> ${(element.getAttribute('aria-label') ?? element.textContent ?? '').trim().slice(0, 40)}`;
+      /** Only what can be hit now: the rest is scrolled away, below a dialog, or hidden behind its label. */
+      const hit = controls.flatMap((element) => {
+        const box = element.getBoundingClientRect();
+        const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        return at && (element.contains(at) || at === element) ? [{ element, box }] : [];
+      });
+      for (const { element, box } of hit) {
+        const text = element.matches('button, a, summary');
+        if (
+          text &&
+          element.scrollWidth > element.clientWidth + 2 &&
+          getComputedStyle(element).overflowX === 'visible'
+        ) {
+          faults.push(`text leaves ${name(element)}`);
+        }
+        if (touch && !element.matches('.skip') && box.height > 0 && box.height < touchPx) {
+          faults.push(`${Math.round(box.height)} px high: ${name(element)}`);
+        }
+      }
+      for (const [i, a] of hit.entries()) {
+        for (const b of hit.slice(i + 1)) {
+          if (a.element.contains(b.element) || b.element.contains(a.element)) continue;
+          const width = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left);
+          const height = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top);
+          if (width > 4 && height > 4) faults.push(`${name(a.element)} lies on ${name(b.element)}`);
+        }
+      }
+      return faults;
+    },
+    { touch: options.touch === true, touchPx: TOUCH_PX },
+  );
+}
