@@ -68,8 +68,11 @@ const PLACES: readonly { readonly path: string; readonly panels: readonly Panel[
             const group = page.getByRole('switch', { name, exact: true });
             if (await group.count()) await group.check();
           }
-          // Closed groups, LoRA and ControlNet among them.
-          for (const summary of await page.locator('.controls [aria-expanded=false]').all()) await summary.click();
+          // Closed groups, LoRA and ControlNet among them; all at once, since opening one moves the others.
+          await page.evaluate(() => {
+            for (const closed of document.querySelectorAll<HTMLElement>('.controls button[aria-expanded=false]'))
+              closed.click();
+          });
         },
         close: () => Promise.resolve(),
       },

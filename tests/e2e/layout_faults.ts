@@ -27,11 +27,12 @@ export function layoutFaults(page: Page, options: { readonly touch?: boolean } =
         `<${element.tagName.toLowerCase()} ${element.className}> ${(element.getAttribute('aria-label') ?? element.textContent ?? '').trim().slice(0, 40)}`;
       /** Only what can be hit now: the rest is scrolled away, below a dialog, or hidden behind its label. */
       const hit = controls.flatMap((element) => {
-        const box = element.getBoundingClientRect();
+        const box = shownBox(element);
         const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
         return at && (element.contains(at) || at === element) ? [{ element, box }] : [];
       });
-      for (const { element, box } of hit) {
+      // Also what is scrolled away.
+      for (const element of controls) {
         const text = element.matches('button, a, summary');
         if (
           text &&
@@ -40,8 +41,9 @@ export function layoutFaults(page: Page, options: { readonly touch?: boolean } =
         ) {
           faults.push(`text leaves ${name(element)}`);
         }
-        if (touch && !element.matches('.skip') && box.height > 0 && box.height < touchPx) {
-          faults.push(`${Math.round(box.height)} px high: ${name(element)}`);
+        const { height } = element.getBoundingClientRect();
+        if (touch && !element.matches('.skip') && height > 0 && height < touchPx) {
+          faults.push(`${Math.round(height)} px high: ${name(element)}`);
         }
       }
       for (const [i, a] of hit.entries()) {
@@ -53,6 +55,18 @@ export function layoutFaults(page: Page, options: { readonly touch?: boolean } =
         }
       }
       return faults;
+
+      /** The part of an element that its scrolling surroundings leave to be seen. */
+      function shownBox(element: Element): DOMRect {
+        let { left, top, right, bottom } = element.getBoundingClientRect();
+        for (let around = element.parentElement; around; around = around.parentElement) {
+          if (getComputedStyle(around).overflow === 'visible') continue;
+          const box = around.getBoundingClientRect();
+          [left, top] = [Math.max(left, box.left), Math.max(top, box.top)];
+          [right, bottom] = [Math.min(right, box.right), Math.min(bottom, box.bottom)];
+        }
+        return new DOMRect(left, top, Math.max(0, right - left), Math.max(0, bottom - top));
+      }
     },
     { touch: options.touch === true, touchPx: TOUCH_PX },
   );

@@ -8,7 +8,7 @@ import { chromium, type Page } from 'playwright';
 import { ensureChromium } from './chromium.mjs';
 import { serveApp } from './serve.mjs';
 
-export const SCREENS = [
+const SCREENS = [
   { name: 'desktop', width: 1280, height: 800, touch: false },
   { name: 'portrait', width: 820, height: 1180, touch: true },
   { name: 'landscape', width: 1180, height: 820, touch: true },
