@@ -49,11 +49,9 @@ test('pictures are kept: found, starred, exported, upscaled, deleted and brought
     navigator.storage.persist = () => Promise.resolve(calls.push('persist') > 0);
     ServiceWorkerRegistration.prototype.showNotification = (title) => Promise.resolve(void calls.push(title));
     Object.assign(navigator, { setAppBadge: (count: number) => Promise.resolve(void calls.push(`badge ${count}`)) });
-    Object.assign(navigator, {
-      wakeLock: {
-        request: () => Promise.resolve(calls.push('awake') && { release: () => Promise.resolve(calls.push('asleep')) }),
-      },
-    });
+    const lock = { released: false, release: () => Promise.resolve(void calls.push('asleep')) };
+    const request = () => Promise.resolve(calls.push('awake') > 0 && lock);
+    Object.defineProperty(navigator, 'wakeLock', { value: { request } });
   });
   const calls = () => page.evaluate(() => (window as unknown as { systemCalls: string[] }).systemCalls);
   await app.open();
