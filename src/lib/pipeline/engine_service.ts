@@ -140,13 +140,18 @@ export class EngineService implements EngineContract {
   }
 
   async openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary> {
+    const opened = await this.#makeCurrent(source, onEvent);
+    // Behind whatever runs: a job keeps the model it started with.
+    await this.#jobs.run(`close ${performance.now()}`, 'queue', () => this.#closeIdle());
+    return opened.summary;
+  }
+
+  async #makeCurrent(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenModel> {
     const opened = await this.#load(source, onEvent);
     this.#source = source;
     this.#model = opened;
     this.#residency?.forgetLimit();
-    // Behind whatever runs: a job keeps the model it started with.
-    await this.#jobs.run(`close ${performance.now()}`, 'queue', () => this.#closeIdle());
-    return opened.summary;
+    return opened;
   }
 
   /** Frees what idle models may not keep: beyond their share of memory, or not to be recognised again. */
@@ -338,7 +343,8 @@ export class EngineService implements EngineContract {
     await lost?.backend.dispose().catch(() => undefined);
     if (!options || !source) return;
     await this.#createBackend(this.#devicesLost > 1 ? { ...options, backend: 'wasm' } : options);
-    await this.openModel(source, onEvent);
+    // Not by `openModel`: that waits for the running job, which is this one.
+    await this.#makeCurrent(source, onEvent);
   }
 
   async interrupt(jobId: string): Promise<void> {

@@ -30,13 +30,12 @@ import { memoryPlan, WebgpuProgram } from './program';
 import { readBuffer } from './read_buffer';
 import { recordProgram, type RecordOptions } from './recorder';
 import { Repacker } from './repacker';
-import { ownBytes, stayingWeights } from './residents';
+import { ownBytes, stayingWeights, streamWithin } from './residents';
 import { SubmitQueue } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
 import { exactTuning, plainTuning, watchedTuning, type Tuner, type Tuning } from './tuning';
 import { kernelStatus } from './variants';
 import { WeightStore } from './weight_store';
-import { planStream } from './weight_stream';
 import type { packPart } from './weights/pack_weight';
 
 /** One dispatch should end within a frame or two on a slow device (about 1 TFLOP/s). */
@@ -66,7 +65,7 @@ export function planWebgpu(
 ): MemoryPlan {
   const options = { maxBindingBytes: limits.maxBindingBytes, dispatchFlops: DISPATCH_FLOPS, tuning };
   const recorded = recordProgram(optimize(graph), weights, options);
-  const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
+  const stream = streamWithin(recorded, weightsBudgetBytes);
   return memoryPlan(recorded, planArena(recorded, limits.maxBufferBytes), stream);
 }
 
@@ -249,7 +248,7 @@ export class WebgpuBackend implements Backend {
   plan(graph: Graph, weights: WeightMap, { weightsBudgetBytes }: PlanOptions = {}): PlannedProgram {
     this.#alive();
     const recorded = recordProgram(optimize(graph), weights, this.#recordOptions(this.#tuning));
-    const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
+    const stream = streamWithin(recorded, weightsBudgetBytes);
     const { gpu, weights: store } = this.engine;
     const plan = memoryPlan(recorded, planArena(recorded, gpu.limits.maxBufferBytes), stream);
     let missingWeightsBytes = ownBytes(recorded, stream);

@@ -24,10 +24,10 @@ import type { Pipeline } from './pipelines';
 import type { BufferId, DispatchPlan, ProgramPlan } from './plan_types';
 import { OpTimer } from './op_timer';
 import { nodeTimes, pacedTimes } from './profile';
-import { Residents, residentBytes, type Range } from './residents';
+import { Residents, residentBytes, streamWithin, type Range } from './residents';
 import { DISPATCH_FLOPS } from './submit_queue';
 import { GpuTensor, ownTensor } from './tensor';
-import { planStream, type StreamPlan } from './weight_stream';
+import type { StreamPlan } from './weight_stream';
 
 /** Exact memory of a recorded program, before anything is loaded. Weights shared with other programs count in full. */
 export function memoryPlan(plan: ProgramPlan, arena: ArenaPlan, stream?: StreamPlan): MemoryPlan {
@@ -107,8 +107,7 @@ export class WebgpuProgram implements Program {
       recorded.dispatches.map(({ kernel, overrides }) => engine.pipelines.get(kernel, overrides)),
     );
     throwIfAborted(options.signal);
-    const { weightsBudgetBytes } = options;
-    const stream = weightsBudgetBytes === undefined ? undefined : planStream(recorded, weightsBudgetBytes);
+    const stream = streamWithin(recorded, options.weightsBudgetBytes);
     const residents = await Residents.load(engine, recorded, pipelines, weights, { ...options, stream });
     return new WebgpuProgram(engine, recorded, arenaPlan, pipelines, residents, onDispose);
   }

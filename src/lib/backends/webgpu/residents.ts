@@ -10,7 +10,7 @@ import type { Pipeline } from './pipelines';
 import type { BufferId, DispatchPlan, ProgramPlan } from './plan_types';
 import { Streamer } from './streamer';
 import type { WeightLease } from './weight_store';
-import { STREAM_SLOTS, type StreamPlan } from './weight_stream';
+import { planStream, STREAM_SLOTS, type StreamPlan } from './weight_stream';
 import { alignUp, OFFSET_ALIGNMENT } from './weights/weight_plan';
 
 /** A range of a real buffer. */
@@ -39,6 +39,11 @@ export function ownBytes(plan: ProgramPlan, stream: StreamPlan | undefined): num
   const constants = bufferBytes(constantOffsets(plan).bytes);
   const params = bufferBytes(PARAMS_STRIDE * Math.max(1, plan.dispatches.length));
   return constants + params + (stream ? STREAM_SLOTS * bufferBytes(stream.slotBytes) : 0);
+}
+
+/** How weights pass through where they may take `budgetBytes`, constants and parameters of dispatches included. */
+export function streamWithin(plan: ProgramPlan, budgetBytes: number | undefined): StreamPlan | undefined {
+  return budgetBytes === undefined ? undefined : planStream(plan, budgetBytes - ownBytes(plan, undefined));
 }
 
 /** Weights that stay on the device: whole ones, since programs share them. */
