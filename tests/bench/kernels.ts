@@ -2,52 +2,23 @@
  * `npm run bench -- kernels [--node]`: our kernels against onnxruntime-web's WebGPU provider in Chromium, on the real
  * adapter where there is one (`--software` forces SwiftShader). With `--node`: ours alone, through Dawn in Node.
  */
-import { resolve } from 'node:path';
-import { chromium } from 'playwright';
-import { createServer } from 'vite';
 import { Autotuner } from '../../src/lib/backends/webgpu/autotune';
 import { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import { selfTest } from '../../src/lib/backends/webgpu/self_test';
 import { dawnGpu, diskKernels } from '../kernels/node_kernels';
-import { ensureChromium } from '../tools/chromium.mjs';
+import { inBenchPage } from './bench_page';
 import { benchCases, measureEncoding, measureKernels, type KernelBench } from './kernel_cases';
 import type { BenchResult } from './main';
 
-const root = resolve(import.meta.dirname, '../..');
-const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
-
-async function inChromium(software: boolean): Promise<BenchResult> {
-  const server = await createServer({
-    root,
-    configFile: false,
-    logLevel: 'error',
-    server: { port: 0, headers: ISOLATION, watch: null },
-    optimizeDeps: { noDiscovery: true },
-  });
-  await server.listen();
-  const browser = await chromium.launch({
-    executablePath: await ensureChromium(),
-    args: [
-      '--no-sandbox',
-      '--enable-unsafe-webgpu',
-      '--enable-features=Vulkan',
-      ...(software ? ['--use-webgpu-adapter=swiftshader'] : []),
-    ],
-  });
-  try {
-    const page = await browser.newPage();
-    page.on('pageerror', (error) => console.error(error.message));
-    const url = server.resolvedUrls?.local[0];
-    if (url === undefined) throw new Error('bench: the page server gave no address');
-    await page.goto(new URL('tests/bench/kernels.html', url).href);
+function inChromium(software: boolean): Promise<BenchResult> {
+  const args = ['--enable-unsafe-webgpu', '--enable-features=Vulkan'];
+  if (software) args.push('--use-webgpu-adapter=swiftshader');
+  return inBenchPage('kernels.html', args, async (page, version) => {
     await page.waitForFunction(() => 'runKernelBench' in globalThis);
     const run = () => (globalThis as unknown as { runKernelBench(): Promise<KernelBench> }).runKernelBench();
     const { rows, info } = await page.evaluate(run);
-    return { rows, device: info, browser: `Chromium ${browser.version()}` };
-  } finally {
-    await browser.close();
-    await server.close();
-  }
+    return { rows, device: info, browser: `Chromium ${version}` };
+  });
 }
 
 async function inNode(): Promise<BenchResult> {

@@ -1,11 +1,18 @@
-/** `npm run bench -- NAME [words] [--json FILE]`: one file per bench, one line here. */
+/**
+ * `npm run bench -- NAME [words] [--json FILE]`: one file per bench, one line here. Benches with a baseline end with an
+ * error when a figure of theirs has worsened; `--save-baseline` takes the present figures from now on.
+ */
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { alarms } from './alarm';
 import { deviceFacts, tableOf, versionFacts, type BenchReport, type BenchRow } from './report';
 
 export interface BenchResult {
   readonly rows: readonly BenchRow[];
   readonly browser?: string;
   readonly device?: Readonly<Record<string, string | number>>;
+  /** What is out of bounds whatever the baseline says. */
+  readonly failures?: readonly string[];
 }
 
 interface BenchModule {
@@ -13,7 +20,14 @@ interface BenchModule {
   bench(words: readonly string[]): Promise<BenchResult>;
 }
 
-const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<BenchModule> }>> = {
+interface Bench {
+  readonly about: string;
+  readonly load: () => Promise<BenchModule>;
+  /** Stored figures in `codex/bench`. */
+  readonly baseline?: string;
+}
+
+const BENCHES: Readonly<Record<string, Bench>> = {
   e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
   text: { about: 'prompts, infotexts, sampler arithmetic', load: () => import('./text') },
   canvas: { about: 'pen to ink on the built page: at rest, live, while generating', load: () => import('./canvas') },
@@ -22,8 +36,9 @@ const BENCHES: Readonly<Record<string, { about: string; load: () => Promise<Benc
     load: () => import('./lora'),
   },
   reload: {
-    about: 'cold and warm load, switches between models: bytes read, heap, device memory',
+    about: 'loads, switches, adapters, a 4 GB file in Chromium: bytes read, heap, device memory; alarm',
     load: () => import('./reload'),
+    baseline: 'reload_baseline.json',
   },
   import: {
     about: 'a file of 4 GiB downloaded into the store: JavaScript memory of page and workers; --gib',
@@ -60,7 +75,9 @@ if (jsonAt >= 0 && file === undefined) {
   console.error('--json needs a file');
   process.exit(2);
 }
-const rest = words.slice(1).filter((_word, i) => jsonAt < 0 || (i + 1 !== jsonAt && i + 1 !== jsonAt + 1));
+const rest = words
+  .slice(1)
+  .filter((word, i) => word !== '--save-baseline' && (jsonAt < 0 || (i + 1 !== jsonAt && i + 1 !== jsonAt + 1)));
 const result = await (await chosen.load()).bench(rest);
 const report: BenchReport = {
   bench: name,
@@ -71,6 +88,14 @@ const report: BenchReport = {
   rows: result.rows,
 };
 console.log(tableOf(report));
-if (file !== undefined) await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);
+const text = `${JSON.stringify(report, undefined, 2)}\n`;
+if (file !== undefined) await writeFile(file, text);
+const worse = [...(result.failures ?? [])];
+if (chosen.baseline !== undefined) {
+  const path = join(import.meta.dirname, '../../codex/bench', chosen.baseline);
+  if (words.includes('--save-baseline')) await writeFile(path, text);
+  else worse.push(...alarms(result.rows, path));
+}
+for (const line of worse) console.error(`WORSE ${line}`);
 // Native runtimes keep threads alive.
-process.exit(0);
+process.exit(worse.length > 0 ? 1 : 0);

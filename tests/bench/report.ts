@@ -14,6 +14,8 @@ export interface BenchRow {
   readonly ratio?: number;
   readonly nmse?: number;
   readonly note?: string;
+  /** What a later run may not exceed, see `alarm.ts`. */
+  readonly figures?: Readonly<Record<string, number>>;
 }
 
 export interface BenchReport {
