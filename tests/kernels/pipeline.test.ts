@@ -42,7 +42,7 @@ const read = async (url: string): Promise<ByteSource> =>
 async function quantized(source: ByteSource): Promise<ByteSource> {
   const conversion = convertIndex(await openTensorIndex(source), 'q8_0', 'gguf', 'sd1');
   const chunks: Uint8Array[] = [];
-  for await (const bytes of conversion.write(undefined, () => undefined)) chunks.push(bytes.slice());
+  for await (const bytes of conversion.write(new AbortController().signal, () => undefined)) chunks.push(bytes.slice());
   return memorySource('tiny-icons.gguf', new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer()));
 }
 
@@ -91,7 +91,7 @@ class PictureEngine {
     this.#seen = undefined;
     const job = `job ${++this.#jobs}`;
     const { telemetry } = await this.service.generate(job, { ...request, ...change }, () => undefined, 'queue');
-    if (!this.#seen) throw new Error('no picture was made');
+    if (!this.#seen || !telemetry) throw new Error('no picture was made');
     return { picture: this.#seen, telemetry };
   }
 }
