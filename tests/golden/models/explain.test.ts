@@ -67,7 +67,7 @@ async function pickCase(): Promise<{ job: Job; weight: string; block: string } |
 }
 
 describe('a golden case that fails', () => {
-  it('says which block is the first to differ', async (context) => {
+  it('says which block is the first to differ', { timeout: 120_000 }, async (context) => {
     const picked = await pickCase();
     if (!picked) return context.skip('the golden folder has no case with named blocks');
     const { job, weight, block } = picked;

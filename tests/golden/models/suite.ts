@@ -223,17 +223,31 @@ function judge(job: Job, outputs: Readonly<Record<string, HostTensor>>, toleranc
 /** Pictures are stored -1..1. */
 const unit = (t: HostTensor): HostTensor => ({ shape: t.shape, data: Float32Array.from(t.data, (x) => x / 2 + 0.5) });
 
-/** Golden short names → the tap names of our graphs. */
-function tapNames(golden: string): string[] {
+/** Golden short names → what our graphs call the same place, by architecture; the first that exists is meant. */
+const TAP_SPELLINGS: readonly (readonly [RegExp, string])[] = [
+  // CLIP, Qwen3, T5.
+  [/^layers?\.?(\d+)\.attn$/, 'text_model.encoder.layers.$1.self_attn'],
+  [/^layers?\.?(\d+)/, 'text_model.encoder.layers.$1'],
+  [/^layers?\.?(\d+)\.attn$/, 'layers.$1.self_attn'],
+  [/^layers?\.?(\d+)/, 'layers.$1'],
+  [/^block\.?(\d+)\.attn$/, 'encoder.block.$1.layer.0.SelfAttention'],
+  [/^block\.?(\d+)$/, 'encoder.block.$1'],
+  [/^embeddings/, 'text_model.embeddings'],
+  // Transformers.
+  [/^double\.(\d+)/, 'transformer_blocks.$1'],
+  [/^single\.(\d+)/, 'single_transformer_blocks.$1'],
+  [/^block\.?(\d+)/, 'transformer_blocks.$1'],
+];
+
+function tapNames(golden: string, { files }: Job): string[] {
   const [name = '', output] = golden.split('#');
-  const long = name
-    .replace(/^layer(s)?\.?(\d+)/, 'text_model.encoder.layers.$2')
-    .replace(/^embeddings/, 'text_model.embeddings')
-    .replace(/^double\.(\d+)/, 'transformer_blocks.$1')
-    .replace(/^single\.(\d+)/, 'single_transformer_blocks.$1')
-    .replace(/^block\.?(\d+)/, 'transformer_blocks.$1');
   const suffix = output === undefined ? '' : `.#${output}`;
-  return [`${name}${suffix}`, `${long}${suffix}`];
+  // Tiny decoders: the files' first entry is the clamp, which diffusers does not count.
+  const [, index] = /^decoder\.(\d+)$/.exec(name) ?? [];
+  const tiny = files.some(({ parts }) => parts.some(({ architecture }) => architecture === 'tiny-vae'));
+  if (tiny && index !== undefined) return [`decoder.${Number(index) + 1}`];
+  const spelled = TAP_SPELLINGS.flatMap(([pattern, tap]) => (pattern.test(name) ? [name.replace(pattern, tap)] : []));
+  return [name, ...spelled].map((one) => `${one}${suffix}`);
 }
 
 /** Intermediates in the golden's order that differ, found on the reference backend. */
@@ -245,7 +259,7 @@ export async function explain(job: Job): Promise<string[]> {
   const lines: string[] = [];
   for (const [name, key] of Object.entries(job.goldenCase.intermediates ?? {})) {
     const reference = job.family.tensors.get(key);
-    const mine = tapNames(name)
+    const mine = tapNames(name, job)
       .map((tap) => trace.get(tap))
       .find((tensor) => tensor !== undefined);
     if (!reference) continue;

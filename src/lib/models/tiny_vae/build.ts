@@ -58,13 +58,13 @@ function tinyDecoder(top: GraphBuilder, entries: readonly TinyEntry[], latent: V
   h = g.unary(g.activation(h, 'tanh'), { kind: 'affine', scale: 3, offset: 0 });
   for (const [i, entry] of entries.entries()) {
     const at = g.at(entry.index);
-    if (entry.kind === 'block') h = block(at, h, entry);
-    else {
-      const upsample = entry.bias ? 1 : 2;
-      h = g.conv2d(h, String(entry.index), { out: entry.out, kernel: 3, bias: entry.bias, upsample });
-      if (i === 0) h = g.activation(h, 'relu');
-    }
+    const upsample = entry.kind === 'conv' && !entry.bias ? 2 : 1;
+    h =
+      entry.kind === 'block'
+        ? block(at, h, entry)
+        : g.conv2d(h, String(entry.index), { out: entry.out, kernel: 3, bias: entry.bias, upsample });
     at.tap('', h);
+    if (i === 0) h = g.activation(h, 'relu');
   }
   return h;
 }
