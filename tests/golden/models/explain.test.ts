@@ -58,7 +58,7 @@ async function pickCase(): Promise<{ job: Job; weight: string; block: string } |
       const number = /\d+$/.exec(block)?.[0] ?? '';
       const names = job.files.flatMap(({ parts }) => parts.flatMap(({ weights }) => [...weights.keys()]));
       const weight = names.find(
-        (one) => new RegExp(`(block|layers?)\\.${number}\\..*weight$`).test(one) && !/norm/.test(one),
+        (one) => new RegExp(`(blocks?|layers)\\.${number}\\..*weight$`).test(one) && !/norm/.test(one),
       );
       if (weight !== undefined) return { job, weight, block };
     }

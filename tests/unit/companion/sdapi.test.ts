@@ -98,6 +98,14 @@ it('override_settings are for one request; options are for all that follow', asy
   expect(await get('options')).toMatchObject({ CLIP_stop_at_last_layers: 2 });
 });
 
+it('switches of the model reach the request; old ones without an effect are told with the reason', async () => {
+  const override_settings = { no_half_vae: true, persistent_cond_cache: false, forge_inference_memory: 1024 };
+  const answer = await post('txt2img', { override_settings });
+  expect(answer.status).toBe(200);
+  expect(fake.requests[0]?.modelOptions).toEqual({ vaePrecision: 'f32', textCache: false });
+  expect(infoOf(answer).warnings.join()).toMatch(/forge_inference_memory has no effect here: replaced by the exact/);
+});
+
 it('a hires pass keeps the guidance of the first where the client does not know hr_cfg', async () => {
   await post('txt2img', { enable_hr: true, cfg_scale: 6, hr_upscaler: 'Latent', denoising_strength: 0.4 });
   await post('txt2img', { enable_hr: true, cfg_scale: 6, hr_cfg: 2 });

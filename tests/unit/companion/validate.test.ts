@@ -26,7 +26,7 @@ beforeAll(async () => {
     { name: 'broken.safetensors', bytes: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9) },
   ]);
   await put('alone', [{ ...tinyModel(TINY.fluxDepth)[0]!, name: 'depth.safetensors' }]);
-});
+}, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('models of a folder', () => {
@@ -56,7 +56,7 @@ describe('models of a folder', () => {
 
 it(
   'the report has a picture of every model and pair, times, memory and what is wrong',
-  { timeout: 180_000 },
+  { timeout: 300_000 },
   async () => {
     const out = join(folder, 'report.html');
     const json = join(folder, 'report.json');
