@@ -29,6 +29,9 @@ async function write(files: readonly TinyFile[]): Promise<string[]> {
 /** Enough of them that the panel offers its search. */
 const OTHERS = ['chalk', 'crayon', 'glass', 'stone', 'wool'];
 
+// Three models are opened and five pictures drawn in one visit: a minute on two crowded cores.
+test.describe.configure({ timeout: 240_000 });
+
 test.beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sketchforge-families-'));
   const [denoiser, ...rest] = tinyModel(TINY.flux);

@@ -1,6 +1,6 @@
 /** What can be drawn with the files of a folder: models with the parts that complete them. Headers are read, no weights. */
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { AppError, toPlainError } from '../../lib/base/errors';
 import { shardPlace } from '../../lib/formats/sharded';
 import { assembleModel } from '../../lib/models/assemble';
@@ -107,14 +107,16 @@ function offers(unit: Unit, { role, encoder }: MissingPart): boolean {
   );
 }
 
-/** Units by how much of their folder they share with a path. */
+/** Units by the steps from a file's folder to theirs. */
 function nearestFirst(path: string, units: readonly Unit[]): Unit[] {
-  const shared = ([other = '']: readonly string[]) => {
-    const [a, b] = [dirname(path).split('/'), dirname(other).split('/')];
-    const different = a.findIndex((part, i) => part !== b[i]);
-    return different < 0 ? a.length : different;
+  const own = dirname(path).split(sep);
+  const distance = ({ paths: [other = ''] }: Unit) => {
+    const theirs = dirname(other).split(sep);
+    const parting = own.findIndex((part, i) => part !== theirs[i]);
+    const shared = parting < 0 ? own.length : parting;
+    return own.length + theirs.length - 2 * shared;
   };
-  return [...units].sort((a, b) => shared(b.paths) - shared(a.paths));
+  return units.toSorted((a, b) => distance(a) - distance(b));
 }
 
 function complete(
@@ -123,7 +125,11 @@ function complete(
 ): { paths: readonly string[]; model: DetectedModel } | { reason: string } {
   let reason = '';
   let tries = 0;
-  const attempt = (added: readonly Unit[]): { paths: string[]; model: DetectedModel } | undefined => {
+  /** @param filling  what the last unit was added for */
+  const attempt = (
+    added: readonly Unit[],
+    filling?: MissingPart,
+  ): { paths: string[]; model: DetectedModel } | undefined => {
     if (tries >= MAX_SETS) return undefined;
     const units = [unit, ...added];
     const hints: HintTable = Object.assign({}, ...added.map((one) => one.hints), unit.hints) as HintTable;
@@ -140,9 +146,10 @@ function complete(
       }
       if (reason === '')
         reason = `needs ${model.missing.map(({ label }) => label).join(' and ')}, which is not in the folder`;
+      if (missing.role === filling?.role && missing.encoder === filling.encoder) return undefined;
       for (const other of others) {
         if (units.includes(other) || !offers(other, missing)) continue;
-        const found = attempt([...added, other]);
+        const found = attempt([...added, other], missing);
         if (found) return found;
       }
     } catch (error) {

@@ -42,6 +42,15 @@ async function spoiled(files: readonly DetectedFile[], weight: string): Promise<
 /** Deep enough that something comes before the fault and something behind it. */
 const LEAST_BLOCKS = 4;
 
+/** Where the blocks' weights are, by the golden's short names. */
+const PLACES: Readonly<Record<string, string>> = {
+  double: 'transformer_blocks',
+  single: 'single_transformer_blocks',
+  block: 'encoder\\.block|transformer_blocks',
+  layer: '(?:text_model\\.encoder\\.)?layers',
+  layers: '(?:text_model\\.encoder\\.)?layers',
+};
+
 /** The first case with enough named blocks, and a weight of one in the middle. */
 async function pickCase(): Promise<{ job: Job; weight: string; block: string } | undefined> {
   if (!root) return undefined;
@@ -55,11 +64,10 @@ async function pickCase(): Promise<{ job: Job; weight: string; block: string } |
       /^(double|single|block|layers?)\.?[1-9]$/.test(one),
     );
     for (const block of blocks) {
-      const number = /\d+$/.exec(block)?.[0] ?? '';
+      const [, kind = '', number = ''] = /^([a-z]+)\.?(\d+)$/.exec(block) ?? [];
       const names = job.files.flatMap(({ parts }) => parts.flatMap(({ weights }) => [...weights.keys()]));
-      const weight = names.find(
-        (one) => new RegExp(`(blocks?|layers)\\.${number}\\..*weight$`).test(one) && !/norm/.test(one),
-      );
+      const inside = new RegExp(`^(?:${PLACES[kind] ?? kind})\\.${number}\\..*weight$`);
+      const weight = names.find((one) => inside.test(one) && !/norm/.test(one));
       if (weight !== undefined) return { job, weight, block };
     }
   }
