@@ -30,7 +30,7 @@ async function write(files: readonly TinyFile[]): Promise<string[]> {
 const OTHERS = ['chalk', 'crayon', 'glass', 'stone', 'wool'];
 
 // Three models are opened and five pictures drawn in one visit: a minute on two crowded cores.
-test.describe.configure({ timeout: 240_000 });
+test.describe.configure({ timeout: 360_000 });
 
 test.beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sketchforge-families-'));

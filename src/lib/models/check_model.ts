@@ -3,6 +3,7 @@ import { AppError } from '../base/errors';
 import type { DetectedModel, EncoderOutput, TextEncoderSlot } from './family';
 import { zeros } from './host_array';
 import type { BuiltGraph, ModelPart, TextEncoderId } from './part';
+import { quantType } from '../quant/registry';
 import { buildTextEncoder } from './text';
 import { buildVaeDecoder, buildVaeEncoder } from './vae';
 
@@ -12,9 +13,11 @@ const TOKENS = 77;
 /**
  * Builds every graph of the model once, from headers alone.
  * @throws AppError 'model/missing-tensors' or 'model/wrong-shape' with every tensor concerned in `details.missing` and
- * `details.misshapen`, 'model/wrong-shape' for text encoders of another model; whatever else the builders refuse
+ * `details.misshapen`, 'model/wrong-shape' for text encoders of another model, 'quant/no-decoder' for stored types that
+ * nothing reads; whatever else the builders refuse
  */
 export function checkModel(model: DetectedModel): void {
+  assertReadable(model);
   const { multiple, stride } = model.latent;
   const cells = (px: number) => (Math.ceil(px / multiple) * multiple) / stride;
   const size = { batch: 1, height: cells(model.defaults.heightPx), width: cells(model.defaults.widthPx) };
@@ -47,6 +50,22 @@ export function checkModel(model: DetectedModel): void {
   throw new AppError(first.code, `${model.label}: ${problems.map((problem) => problem.message).join(' ')}`, {
     details: { model: model.label, missing: all('missing'), misshapen: all('misshapen') },
   });
+}
+
+/** Types without a kernel are decoded while loading; those without a decoder end here, before anything is computed. */
+function assertReadable(model: DetectedModel): void {
+  const parts = [model.denoiser, ...model.textEncoders.values(), ...(model.vae ? [model.vae] : [])];
+  for (const { file, weights } of parts) {
+    const unread = [...weights.values()].filter(({ tensor }) => !('dequantize' in quantType(tensor.type)));
+    const [first] = unread;
+    if (!first) continue;
+    const { name, type } = first.tensor;
+    throw new AppError(
+      'quant/no-decoder',
+      `${file}: ${unread.length} tensors are stored as ${type} (first: ${name}), which cannot be decoded; get the model in another type, such as Q8_0 or F16.`,
+      { details: { file, type, tensors: unread.map(({ tensor }) => tensor.name) } },
+    );
+  }
 }
 
 /** What a text encoder gives, as zeros: only the widths count. */

@@ -2,6 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { HostTensor } from '../../../src/lib/backends/backend';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
+import { checkModel } from '../../../src/lib/models/check_model';
+import { syntheticModel } from '../../../src/lib/models/synthetic';
 import { buildUNet } from '../../../src/lib/models/unet/build';
 import type { ModelPart } from '../../../src/lib/models/part';
 import type { UNetConfig } from '../../../src/lib/models/unet/config';
@@ -309,6 +311,18 @@ describe('parts of different models', () => {
       code: 'model/missing-part',
       message: expect.stringMatching(/tiny-sd1-vae.*4 latent channels, 16 are needed/) as string,
     });
+  });
+
+  it('a stored type that nothing decodes is refused before anything is computed', () => {
+    const model = syntheticModel(TINY.sd1);
+    const [name, weight] = [...model.denoiser.weights].find(([key]) => key.includes('attn1.to_q'))!;
+    const unread = { ...weight, tensor: { ...weight.tensor, type: 'F4' as const } };
+    const denoiser = { ...model.denoiser, weights: new Map([...model.denoiser.weights, [name, unread]]) };
+    expect(() => {
+      checkModel({ ...model, denoiser });
+    }).toThrow(
+      expect.objectContaining({ code: 'quant/no-decoder', message: expect.stringMatching(/stored as F4/) as string }),
+    );
   });
 
   it('a missing text encoder is named', async () => {
