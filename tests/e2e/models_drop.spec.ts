@@ -96,11 +96,16 @@ test('a model of each family, dropped as a folder or a zip, is added, opened and
       await add(page).click();
       await expect(found(page)).toHaveCount(0);
       const card = library(page).filter({ has: page.getByRole('heading', { name: model.family, exact: true }) });
-      await card.getByRole('button', { name: 'Use' }).click();
+      await card.getByRole('button', { name: 'Use', exact: true }).click();
       await expect(card.getByText('In use')).toBeVisible();
       await page.getByRole('link', { name: 'Create' }).first().click();
-      await page.locator('#width').fill('64');
-      await page.locator('#height').fill('64');
+      await app.ready();
+      const size = page.locator('#group-size');
+      if ((await size.getAttribute('aria-expanded')) !== 'true') await size.click();
+      for (const side of ['#widthPx', '#heightPx']) {
+        await page.locator(side).fill('64');
+        await page.locator(side).press('Tab');
+      }
       await app.generate({ prompt: 'a cat', seed: 7, steps: 2 });
       expect(await colours(page), model.family).toBeGreaterThan(50);
       await page.getByRole('link', { name: 'Models' }).first().click();

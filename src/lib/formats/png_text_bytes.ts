@@ -12,8 +12,8 @@ const LARGEST_TEXT = 8 * 2 ** 20;
 const LARGEST_RATIO = 100;
 /** Below this size the ratio says nothing: short texts of one letter pack very well. */
 const RATIO_FROM = 2 ** 20;
-/** Fed piece by piece, so that a bomb is noticed after at most about 4 MiB more. */
-const PIECE = 4096;
+/** Fed piece by piece, so that a bomb is noticed after at most about half a MiB more. */
+const PIECE = 512;
 
 /** Inflates a zlib stream (RFC 1950), checksum included. @returns the bytes, or the reason why not */
 export function inflateText(packed: Uint8Array, budget: TextBudget, where: string): Uint8Array | AppError {
