@@ -146,6 +146,8 @@ export interface Backend {
   readonly info: Readonly<Record<string, string>>;
   /** Whether `weightsBudgetBytes` has an effect. */
   readonly streamsWeights: boolean;
+  /** Programs share weights: one that is made before its predecessor is freed loads only what that had not. */
+  readonly sharesWeights?: boolean;
   /** Most bytes that can be held at all, where that is known: the heap of WebAssembly. */
   readonly memoryLimitBytes?: number;
   /** Values may be rounded to half precision unless a program asks for f32. */

@@ -103,8 +103,11 @@ export class Residency {
    */
   async admit({ owner, component, key, built, options, whole = false }: AdmitRequest): Promise<Program> {
     const { graph, weights } = built;
-    // Released before the next one is made: a WebAssembly heap never shrinks, so the peak would stay.
-    await this.#free((one) => one.owner === owner && one.component === component);
+    const replaced = this.#held.filter((one) => one.owner === owner && one.component === component);
+    const release = () => this.#free((one) => replaced.includes(one));
+    // Released before the next one is made: a WebAssembly heap never shrinks, so the peak would stay. Where weights are
+    // shared it is kept until then, or a new size and a new adapter would read them all again.
+    if (!this.backend.sharesWeights) await release();
     let weightsBudgetBytes: number | undefined;
     if (this.limitBytes < Infinity) {
       const planned = this.backend.plan(graph, weights);
@@ -117,11 +120,17 @@ export class Residency {
           `${component}: ${mib(streamed.streamedBytes ?? 0)} of its weights pass through the device in every run`,
         );
       }
-      await this.#evictFor(built, weightsBudgetBytes);
+      await this.#evictFor(built, weightsBudgetBytes, replaced);
     }
     const budget = weightsBudgetBytes === undefined ? {} : { weightsBudgetBytes };
     try {
-      const program = await this.backend.compile(graph, weights, { ...options, ...budget });
+      const compile = () => this.backend.compile(graph, weights, { ...options, ...budget });
+      const program = await compile().catch(async (error: unknown) => {
+        if (!isOutOfMemory(error) || !replaced.some((one) => this.#held.includes(one))) throw error;
+        await release();
+        return compile();
+      });
+      await release();
       this.#held.push({ owner, component, key, program });
       return program;
     } catch (error) {
@@ -130,8 +139,12 @@ export class Residency {
     }
   }
 
-  /** Frees the least recently used until the rest leaves room. */
-  async #evictFor({ graph, weights }: BuiltGraph, weightsBudgetBytes: number | undefined): Promise<void> {
+  /** Frees the program that is replaced, then the least recently used, until the rest leaves room. */
+  async #evictFor(
+    { graph, weights }: BuiltGraph,
+    weightsBudgetBytes: number | undefined,
+    replaced: readonly Resident[],
+  ): Promise<void> {
     for (;;) {
       const { arenaBytes, missingWeightsBytes } = this.backend.plan(
         graph,
@@ -141,9 +154,10 @@ export class Residency {
       const { weightsBytes, tensorBytes } = this.backend.memory();
       // The arena of a run in another program is freed by then.
       if (weightsBytes + tensorBytes + missingWeightsBytes + arenaBytes <= this.limitBytes) return;
-      const oldest = this.#held.find((one) => !this.#keptLongest(one)) ?? this.#held[0];
+      const own = this.#held.find((one) => replaced.includes(one));
+      const oldest = own ?? this.#held.find((one) => !this.#keptLongest(one)) ?? this.#held[0];
       if (!oldest) return;
-      this.onMeasure?.(`${oldest.component}: released to make room for ${graph.name}`);
+      if (!own) this.onMeasure?.(`${oldest.component}: released to make room for ${graph.name}`);
       await this.#free((one) => one === oldest);
     }
   }

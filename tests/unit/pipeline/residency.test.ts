@@ -61,6 +61,27 @@ async function opened(limitBytes?: number) {
   return { device, backend, residency, measures, run, owner };
 }
 
+it('reads no weight again for another size, and keeps one program', async () => {
+  const device = new NullGpu();
+  const backend = await WebgpuBackend.create({ gpu: device.gpu, sources });
+  open.push(backend);
+  const residency = new Residency(backend);
+  const [owner, built] = [{}, network('a', 4)];
+  const admit = (key: string) => residency.admit({ owner, component: 'a', key, built, options: {} });
+  await admit('first');
+  expect(device.writtenBytes).toBeGreaterThan(4 * MIB);
+  const [before, held] = [device.writtenBytes, backend.memory().weightsBytes];
+  await admit('second');
+  expect(device.writtenBytes - before).toBeLessThan(MIB / 8);
+  expect(residency.programs).toHaveLength(1);
+  expect(backend.memory().weightsBytes).toBe(held);
+  // Where both find no room together, the first goes before the second is made.
+  device.failAt = device.allocations + 1;
+  await admit('third');
+  expect(residency.programs).toHaveLength(1);
+  expect(backend.memory().weightsBytes).toBe(held);
+});
+
 describe('a memory limit', () => {
   it('frees the least recently used first, and never more than needed', async () => {
     const { residency, run, owner, backend, measures } = await opened(7.5 * MIB);

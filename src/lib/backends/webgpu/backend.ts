@@ -79,6 +79,7 @@ export class WebgpuBackend implements Backend {
   readonly id = 'webgpu';
   readonly label = 'WebGPU';
   readonly streamsWeights = true;
+  readonly sharesWeights = true;
   readonly engine: Engine;
   readonly #options: WebgpuOptions;
   readonly #lincomb: LincombRunner;

@@ -158,7 +158,8 @@ export const INTEGER_FRAGMENTS: ReadonlySet<string> = new Set(['q8_0', 'q4_0', '
 
 /**
  * Whether `gemm_integer.wgsl` can compute a product. Convolutions of more than one tap cannot: stored blocks run across
- * channels and taps, so that their codes would have to be made anew in the order of the taps, which rounds a second time.
+ * channels and taps, so that their codes would have to be made anew in the order of the taps. That rounds a second time, as
+ * much as the first (measured on normal weights of 320 channels, 3x3: NMSE 2.7e-5 more for Q8_0, 5.7e-3 for Q4_0).
  */
 export function integerFits({ k, fragment = 'f32', conv }: GemmShape): boolean {
   return !conv && k % 32 === 0 && INTEGER_FRAGMENTS.has(fragment);
