@@ -28,17 +28,29 @@ export interface CaseResult {
 export function runCase(run: CaseRun, precision: 'f64' | 'f32'): Promise<CaseResult> {
   // Released latents turn into NaN, so a sampler that uses one it did not keep fails here.
   return precision === 'f64'
-    ? runWith(run, float64Latents({ poisonReleased: true }), (v) => Float64Array.from(v))
-    : runWith(run, float32Latents({ poisonReleased: true }), (v) => Float32Array.from(v));
+    ? runLatents(
+        run,
+        float64Latents({ poisonReleased: true }),
+        (v) => Float64Array.from(v),
+        (x) => x.slice(),
+      )
+    : runLatents(
+        run,
+        float32Latents({ poisonReleased: true }),
+        (v) => Float32Array.from(v),
+        (x) => x.slice(),
+      );
 }
 
-async function runWith<L extends LatentArray>(
+/** Runs a case on any kind of latents. @param read  host numbers of a latent, for `modelInputs` and the denoiser */
+export async function runLatents<L>(
   run: CaseRun,
   ops: LatentOps<L>,
   convert: (values: ArrayLike<number>) => L,
+  read: (latent: L) => LatentArray | Promise<LatentArray>,
 ): Promise<CaseResult> {
   const modelSigmas: number[] = [];
-  const modelInputs: L[] = [];
+  const modelInputs: LatentArray[] = [];
   const noiseCalls: [number, number][] = [];
   const final = await runSampler(run.sampler, convert(run.start), run.sigmas, {
     ops,
@@ -46,19 +58,17 @@ async function runWith<L extends LatentArray>(
     options: run.options,
     checkFinite: true,
     ...(run.range === undefined ? {} : { range: run.range }),
-    denoise: (x, sigma) => {
+    denoise: async (latent, sigma) => {
       modelSigmas.push(sigma);
-      modelInputs.push(x.slice() as L);
+      const x = await read(latent);
+      modelInputs.push(x);
       const { denoised, uncond } = run.denoise(x, sigma);
-      return Promise.resolve({
-        denoised: convert(denoised),
-        ...(uncond === undefined ? {} : { uncond: convert(uncond) }),
-      });
+      return { denoised: convert(denoised), ...(uncond === undefined ? {} : { uncond: convert(uncond) }) };
     },
     noise: (sigma, next) => {
       noiseCalls.push([sigma, next]);
       return convert(run.noise(noiseCalls.length - 1, sigma, next));
     },
   });
-  return { final, modelSigmas, modelInputs, noiseCalls };
+  return { final: await read(final), modelSigmas, modelInputs, noiseCalls };
 }

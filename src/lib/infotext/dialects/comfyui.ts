@@ -32,17 +32,25 @@ export const comfyui: Dialect = {
     });
     const size = [...graph.values()].find((node) => /^Empty.*Latent/.test(node.classType))?.inputs;
     const { prompts = [], negatives = [], denoise, ...sampling } = first ?? {};
+    const value = (input: string) => [...graph.values()].find((node) => node.inputs.has(input))?.inputs.get(input);
+    const lastLayer = numberOf(value('stop_at_clip_layer'));
     const parameters = {
-      ...emptyParameters(prompts.join('\n'), negatives.join('\n')),
+      ...emptyParameters([...prompts, ...adapterTags(graph)].join('\n'), negatives.join('\n')),
       ...sampling,
+      // Its noise is torch's, and it reads prompts its own way: both decide the picture.
+      rng: 'CPU',
+      emphasis: 'ComfyUI',
       ...defined({
+        clipSkip: lastLayer === undefined ? undefined : -lastLayer,
+        vae: textOf(value('vae_name')),
         denoisingStrength: denoise === 1 ? undefined : denoise,
         widthPx: numberOf(size?.get('width')),
         heightPx: numberOf(size?.get('height')),
         model: models[0],
       }),
     };
-    const known = /KSampler|SamplerCustom|CLIPTextEncode|Checkpoint|Empty.*Latent|VAEDecode$|SaveImage|PreviewImage/;
+    const known =
+      /KSampler|SamplerCustom|CLIPTextEncode$|Checkpoint|Empty.*Latent|VAEDecode$|VAELoader|SaveImage|PreviewImage|LoraLoader|CLIPSetLastLayer|UNETLoader|BasicScheduler|RandomNoise|CFGGuider|BasicGuider/;
     const unmapped = new Set([...graph.values()].map((n) => n.classType).filter((type) => !known.test(type)));
     if (passes.length > 1) unmapped.add(`${passes.length - 1} further sampling passes`);
     return {
@@ -55,6 +63,18 @@ export const comfyui: Dialect = {
     } satisfies DialectReading;
   },
 };
+
+/** LoRA loaders as tags, strengths of text encoder and denoiser apart. */
+function adapterTags(graph: Graph): string[] {
+  return [...graph.values()].flatMap(({ classType, inputs }) => {
+    const file = textOf(inputs.get('lora_name'));
+    if (file === undefined || !/^LoraLoader/.test(classType)) return [];
+    const name = file.replace(/^.*[\\/]/, '').replace(/\.[^.]+$/, '');
+    const denoiser = numberOf(inputs.get('strength_model')) ?? 1;
+    const text = numberOf(inputs.get('strength_clip')) ?? (classType.endsWith('ModelOnly') ? 0 : denoiser);
+    return [text === denoiser ? `<lora:${name}:${text}>` : `<lora:${name}:${text}:${denoiser}>`];
+  });
+}
 
 function readGraph({ texts }: ImageTexts): Graph | undefined {
   const exif = [texts.get('exif:Model'), texts.get('exif:Make'), texts.get('exif:UserComment')]
