@@ -63,10 +63,10 @@ export async function bench(): Promise<BenchResult> {
     readFileSync(resolve(import.meta.dirname, '../../static/tokenizers/clip.txt'), 'utf8'),
   );
   const prompt = longPrompt();
-  const parse = await best(10, () => encodePlan(preparePrompt(prompt, '').cleaned, { steps: 20 }));
+  const parse = await best(50, () => encodePlan(preparePrompt(prompt, '').cleaned, { steps: 20 }));
   const { texts } = encodePlan(preparePrompt(prompt, '').cleaned, { steps: 20 });
   const [text = ''] = texts;
-  const chunk = await best(10, () => chunkPrompt(text, tokenizer));
+  const chunk = await best(50, () => chunkPrompt(text, tokenizer));
   const infotext = await best(5, () => {
     for (let i = 0; i < INFOTEXTS; i++) readParameters(INFOTEXT);
   });

@@ -57,9 +57,12 @@ describe('golden samplers on GPU sums', () => {
         const inputs = result.modelInputs.flatMap((x) => [...x].filter((_, i) => i % thin === 0));
         const tolerance = num(c['tol_f32']);
         const rounding = 2e-6 * run.sigmas[0]! * 4;
-        expect(maxAbsDifference(inputs, group.floats(c['model_inputs'])), 'every step').toBeLessThan(
-          tolerance + rounding,
-        );
+        // An adaptive run chooses its steps by an error norm: in float32 they lie elsewhere, only the end is comparable.
+        if (run.sampler.id !== 'dpm_adaptive') {
+          expect(maxAbsDifference(inputs, group.floats(c['model_inputs'])), 'every step').toBeLessThan(
+            tolerance + rounding,
+          );
+        }
         const finals = [c['final'], c['final_f32']].filter((key) => typeof key === 'string');
         const worst = Math.min(...finals.map((key) => maxAbsDifference(result.final, group.floats(key))));
         expect(worst, 'result').toBeLessThanOrEqual(tolerance);

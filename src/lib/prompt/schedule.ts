@@ -44,7 +44,8 @@ export interface ParsedSchedule {
   readonly accepted: boolean;
   readonly nodes: readonly Node[];
   readonly whens: readonly string[];
-  readonly alternates: boolean;
+  /** Numbers of options of the alternations; none without any. */
+  readonly cycles: ReadonlySet<number>;
 }
 
 interface Frame {
@@ -61,8 +62,8 @@ export function parseSchedule(text: string): ParsedSchedule {
   const root: Node[] = [];
   const stack: Frame[] = [];
   const whens: string[] = [];
-  let alternates = false;
-  const literal: ParsedSchedule = { accepted: false, nodes: [text], whens: [], alternates: false };
+  const cycles = new Set<number>();
+  const literal: ParsedSchedule = { accepted: false, nodes: [text], whens: [], cycles: new Set() };
   const current = (): Node[] => stack.at(-1)?.parts.at(-1) ?? root;
   /** Turns every open bracket into plain characters; false when that leaves a `|` outside brackets. */
   const loosen = (closer: string): boolean => {
@@ -100,10 +101,10 @@ export function parseSchedule(text: string): ParsedSchedule {
       stack.pop();
       current().push(node);
       if (typeof node === 'object' && node.kind === 'edit') whens.push(node.when);
-      if (typeof node === 'object' && node.kind === 'alternation') alternates = true;
+      if (typeof node === 'object' && node.kind === 'alternation') cycles.add(node.options.length);
     } else current().push(found);
   }
-  return loosen('') ? { accepted: true, nodes: root, whens, alternates } : literal;
+  return loosen('') ? { accepted: true, nodes: root, whens, cycles } : literal;
 }
 
 function closeFrame(frame: Frame, closer: string): Node | undefined {
@@ -144,8 +145,26 @@ export function schedulePrompt(text: string, options: ScheduleOptions): Schedule
     const step = stepOf(when);
     if (step >= 1) ends.add(step);
   }
-  if (parsed.alternates) for (let step = 1; step <= steps; step++) ends.add(step);
-  return [...ends].sort((a, b) => a - b).map((until) => ({ until, text: render(parsed.nodes, until, stepOf) }));
+  const edits = [...ends].sort((a, b) => a - b);
+  if (parsed.cycles.size > 0) for (let step = 1; step <= steps; step++) ends.add(step);
+  // Steps between the same edits and at the same place of every cycle have one text.
+  const cycle = [...parsed.cycles].reduce(leastCommonMultiple, 1);
+  const texts = new Map<number, string>();
+  return [...ends]
+    .sort((a, b) => a - b)
+    .map((until) => {
+      const key = edits.findIndex((end) => until <= end) * cycle + ((until - 1) % cycle);
+      const text = texts.get(key) ?? render(parsed.nodes, until, stepOf);
+      texts.set(key, text);
+      return { until, text };
+    });
+}
+
+/** Of whole numbers; large enough to tell all steps apart is enough. */
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return Math.min((a / x) * b, 2 ** 20);
 }
 
 function boundary(when: string, steps: number, options: ScheduleOptions): number {
