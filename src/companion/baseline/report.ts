@@ -58,7 +58,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; margin:
 function section(job: ComparedJob, leastPsnr: number): string {
   const { name, about, psnr, ssim, before, after } = job;
   const differs = psnr < leastPsnr;
-  const told = psnr === Infinity ? 'the same in every byte' : `PSNR ${psnr.toFixed(2)} dB`;
+  const equal = before.rgba.every((value, i) => value === after.rgba[i]);
+  const told = equal ? 'the same in every byte' : `PSNR ${psnr.toFixed(2)} dB`;
   const same = job.infotextBefore === job.infotextAfter;
   const texts = same
     ? `<pre>${escaped(job.infotextAfter)}</pre>`
@@ -66,7 +67,7 @@ function section(job: ComparedJob, leastPsnr: number): string {
   const pictures = [
     picture(before, 'before'),
     picture(after, 'now'),
-    ...(psnr === Infinity ? [] : [picture(difference(before, after), 'difference × 8')]),
+    ...(equal ? [] : [picture(difference(before, after), 'difference × 8')]),
   ];
   return `<section id="${escaped(name)}">
 <h2>${escaped(name)} <small>${escaped(about)}</small></h2>

@@ -74,8 +74,12 @@ function withStealth(image: PixelImage, infotext: string): PixelImage | undefine
   }
 }
 
-/** PNG text `parameters`, or EXIF UserComment, as the web UIs write them. */
-export function withParameters(format: PictureFormat, bytes: Uint8Array, infotext: string): Uint8Array<ArrayBuffer> {
+/**
+ * PNG text `parameters`, or EXIF UserComment, as the web UIs write them. No container holds zero characters or halves
+ * of surrogate pairs: a picture is not lost for one that slipped into a prompt.
+ */
+export function withParameters(format: PictureFormat, bytes: Uint8Array, text: string): Uint8Array<ArrayBuffer> {
+  const infotext = text.replaceAll('\0', '').replace(/\p{Surrogate}/gu, '\ufffd');
   switch (format) {
     case 'png':
       return insertPngText(bytes, [{ keyword: 'parameters', text: infotext }]);

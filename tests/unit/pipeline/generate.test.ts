@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
 import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
+import { samplers } from '../../../src/lib/sampling/registry';
 import { boxMask, openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
@@ -201,4 +202,29 @@ it('stops within a step and keeps what exists', { timeout: SLOW }, async () => {
   expect(result.interrupted).toBe(true);
   expect(result.images.length).toBe(1);
   expect(opened.backend.memory().tensorBytes).toBe(0);
+});
+
+it('reads nothing back from the device between steps, whatever the sampler', { timeout: 240_000 }, async () => {
+  const { backend, model } = opened;
+  const download = backend.download.bind(backend);
+  let reads = 0;
+  backend.download = (tensor) => {
+    reads += 1;
+    return download(tensor);
+  };
+  const readsOf = async (sampler: string, steps: number): Promise<number> => {
+    reads = 0;
+    await run(model, { sampler, steps });
+    return reads;
+  };
+  try {
+    // Encodings are read back once and then kept.
+    await run(model, {});
+    // The adaptive one weighs its error on the host: a norm over the latent decides the next step.
+    for (const { label } of samplers.filter(({ id }) => id !== 'dpm_adaptive')) {
+      expect(await readsOf(label, 3), label).toBe(await readsOf(label, 1));
+    }
+  } finally {
+    backend.download = download;
+  }
 });
