@@ -36,8 +36,8 @@ export interface FoundFiles {
   readonly problems: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** Sets of parts that are tried for one model; folders of hundreds of encoders must end. */
-const MAX_SETS = 64;
+/** Sets of parts that are tried for one model, nearest first; folders of hundreds of encoders must end. */
+const MAX_SETS = 16;
 
 /** @throws AppError 'file/unreadable' when the folder cannot be read */
 export async function findModels(folder: string): Promise<FoundFiles> {
@@ -119,6 +119,12 @@ function nearestFirst(path: string, units: readonly Unit[]): Unit[] {
   return units.toSorted((a, b) => distance(a) - distance(b));
 }
 
+/** A size that every network of the family takes. */
+function smallest({ latent }: DetectedModel) {
+  const side = (8 * latent.multiple) / latent.stride;
+  return { batch: 1, height: side, width: side, tokens: 77 };
+}
+
 function complete(
   unit: Unit,
   others: readonly Unit[],
@@ -138,6 +144,8 @@ function complete(
         units.flatMap(({ files }) => files),
         hints,
       );
+      // A denoiser that cannot be built needs no parts.
+      if (added.length === 0) model.family.buildDenoiser(model, smallest(model));
       const [missing] = model.missing;
       if (!missing) {
         tries += 1;
