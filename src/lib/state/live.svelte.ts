@@ -39,6 +39,8 @@ const RESULTS_KEPT = 24;
 const SEED_MAX = 2 ** 32;
 /** With this many cores or fewer, a picture computed on the CPU and ink are in each other's way. */
 const FEW_CORES = 4;
+/** Above this a part becomes a whole subject of its own (seen at 0.7: a small apple in the large one). */
+const REGION_STRENGTH_MAX = 0.35;
 /** Strokes of one hatching follow each other within this time; a step between them would be felt. */
 const NEXT_STROKE_MS = 350;
 
@@ -188,6 +190,7 @@ export class LiveState {
     if (kind === 'refine' || !onlyInk || !shown || !model || init.inpaint || this.#generation.parameters.control) {
       return undefined;
     }
+    if (this.strength > REGION_STRENGTH_MAX) return undefined;
     const { widthPx: width, heightPx: height } = this.jobSize();
     if (shown.id !== this.#shownId || shown.widthPx !== width || shown.heightPx !== height) return undefined;
     return regionOfChange(change, {
