@@ -39,7 +39,7 @@ const isAddress = (word: string) => /^https?:\/\//i.test(word);
 interface Opened {
   readonly detected: readonly DetectedFile[];
   readonly hints: HintTable;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** @throws AppError 'file/*' of the first file that cannot be read */

@@ -123,7 +123,7 @@ async function validateModel(
       ...base.facts,
       ['drawn with', `${widthPx}x${heightPx}, ${steps} steps, CFG ${cfgScale}, ${sampler}`],
     ] as const;
-    return { ...base, facts: facts as ModelEntry['facts'], loadMs, drawn, loras: entries };
+    return { ...base, facts, loadMs, drawn, loras: entries };
   } finally {
     await model.dispose();
     await networks.close();

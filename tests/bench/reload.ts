@@ -13,7 +13,6 @@ import { memorySource, type ByteSource } from '../../src/lib/base/byte_source';
 import { plainTuning } from '../../src/lib/backends/webgpu/tuning';
 import { openTensorIndex } from '../../src/lib/formats/open_tensor_index';
 import { applyLora, type Lora, type LayerUpdate } from '../../src/lib/graph/passes/lora';
-import type { NamedWeight } from '../../src/lib/graph/weights';
 import type { DetectedModel } from '../../src/lib/models/family';
 import type { ModelPart } from '../../src/lib/models/part';
 import { syntheticModel } from '../../src/lib/models/synthetic';

@@ -210,9 +210,9 @@ test('the start can be cancelled before and while the first model loads, and tak
     const gate = new Promise<void>((open) => Object.assign(globalThis, { openGate: open }));
     // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
     const { request } = LockManager.prototype;
-    LockManager.prototype.request = async function (this: LockManager, ...args: unknown[]) {
+    LockManager.prototype.request = async function (this: LockManager, ...args: unknown[]): Promise<unknown> {
       await gate;
-      return (request as (...given: unknown[]) => unknown).apply(this, args);
+      return Reflect.apply(request, this, args) as unknown;
     } as typeof request;
   });
   const cancel = page.getByRole('button', { name: 'Cancel', exact: true });

@@ -62,7 +62,7 @@ export interface SampledBatch {
  * @throws AppError 'job/cancelled' when stopped before the first step gave anything, 'job/superseded', 'job/non-finite'
  */
 export async function sampleBatch(options: SampleBatchOptions): Promise<SampledBatch> {
-  const { model, sampling, sampler, start, signal, hooks } = options;
+  const { model, sampling, sampler, start, signal } = options;
   const { backend } = model;
   const run = new BatchRun(options);
   const x = backend.upload(start);
