@@ -18,22 +18,25 @@ const SCREENS = [
 const THEMES = ['light', 'dark'] as const;
 
 /** What is done before a picture; later ones go on where the one before ended. */
-const SCENES: readonly { readonly name: string; readonly path?: string; readonly run?: (page: Page) => Promise<void> }[] =
-  [
-    { name: '1-create', path: '' },
-    { name: '2-result', run: makePicture },
-    { name: '3-settings-open', run: (page) => openGroups(page) },
-    { name: '4-studio', path: '?mode=sketch', run: drawApple },
-    { name: '5-studio-brush', run: (page) => press(page, 'Brush settings') },
-    { name: '6-studio-layers', run: (page) => press(page, 'Layers') },
-    { name: '7-studio-live', run: goLive },
-    { name: '8-gallery', path: 'gallery' },
-    { name: '9-picture', run: (page) => page.locator('.scroller .open').first().click() },
-    { name: '10-models', path: 'models' },
-    { name: '11-queue', path: 'queue' },
-    { name: '12-settings', path: 'settings' },
-    { name: '13-engine', path: 'engine' },
-  ];
+const SCENES: readonly {
+  readonly name: string;
+  readonly path?: string;
+  readonly run?: (page: Page) => Promise<void>;
+}[] = [
+  { name: '1-create', path: '' },
+  { name: '2-result', run: makePicture },
+  { name: '3-settings-open', run: (page) => openGroups(page) },
+  { name: '4-studio', path: '?mode=sketch', run: drawApple },
+  { name: '5-studio-brush', run: (page) => press(page, 'Brush settings') },
+  { name: '6-studio-layers', run: (page) => press(page, 'Layers') },
+  { name: '7-studio-live', run: goLive },
+  { name: '8-gallery', path: 'gallery' },
+  { name: '9-picture', run: (page) => page.locator('.scroller .open').first().click() },
+  { name: '10-models', path: 'models' },
+  { name: '11-queue', path: 'queue' },
+  { name: '12-settings', path: 'settings' },
+  { name: '13-engine', path: 'engine' },
+];
 
 async function ready(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Generate', exact: true }).and(page.locator(':enabled')).waitFor();
