@@ -213,7 +213,7 @@ test('the start can be cancelled before and while the first model loads, and tak
     LockManager.prototype.request = async function (this: LockManager, ...args: unknown[]): Promise<unknown> {
       await gate;
       return Reflect.apply(request, this, args) as unknown;
-    } as typeof request;
+    };
   });
   const cancel = page.getByRole('button', { name: 'Cancel', exact: true });
   const again = page.getByRole('alert').getByRole('button', { name: 'Try again' });
