@@ -1,11 +1,14 @@
 import { defineConfig } from '@playwright/test';
 
-/** The built app in a real Chromium; one worker, since a generation uses every core. */
+/**
+ * The built app in a real Chromium. Two files at a time: most tests wait for pages, timers and the network, and one file
+ * alone leaves half of two cores idle.
+ */
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
   outputDir: '../../.cache/e2e',
-  workers: 1,
+  workers: 2,
   fullyParallel: false,
   timeout: 120_000,
   // Crowded CI machines miss a deadline now and then; a second failure is a failure, and the list names what was flaky.
