@@ -8,6 +8,7 @@ import { bundledKernels } from '../../src/lib/backends/webgpu/sources_vite';
 import { GraphBuilder } from '../../src/lib/graph/builder';
 import { memoryWeight } from '../../src/lib/graph/memory_weight';
 import { weightResolver, type WeightMap } from '../../src/lib/graph/weights';
+import { gpuThrough } from './shared_gpu';
 import { createTestBackend } from './test_backend';
 
 const weights: WeightMap = new Map([
@@ -56,23 +57,13 @@ afterEach(async () => {
 
 /** A `GPU` whose devices go through `change` first. */
 function wrapGpu(change: (device: GPUDevice) => void): GPU {
-  const gpu = browserGpu();
+  const gpu = gpuThrough((request) => async (descriptor) => {
+    const device = await request(descriptor);
+    change(device);
+    return device;
+  });
   if (!gpu) throw new Error('no WebGPU here');
-  return {
-    wgslLanguageFeatures: gpu.wgslLanguageFeatures,
-    getPreferredCanvasFormat: () => gpu.getPreferredCanvasFormat(),
-    async requestAdapter(options) {
-      const adapter = await gpu.requestAdapter(options);
-      if (!adapter) return null;
-      const requestDevice = adapter.requestDevice.bind(adapter);
-      adapter.requestDevice = async (descriptor) => {
-        const device = await requestDevice(descriptor);
-        change(device);
-        return device;
-      };
-      return adapter;
-    },
-  } as GPU;
+  return gpu;
 }
 
 describe('memory', () => {

@@ -6,8 +6,10 @@ import { browserGpu } from '../../src/lib/backends/webgpu/device';
 
 let shared: Promise<GPUDevice> | undefined;
 
-/** The browser's `GPU`, whose adapter always gives the one device; it cannot be destroyed, and compiles nothing twice. */
-export function sharedGpu(): GPU | undefined {
+type RequestDevice = (descriptor?: GPUDeviceDescriptor) => Promise<GPUDevice>;
+
+/** The browser's `GPU`, whose devices are asked for through `ask`. */
+export function gpuThrough(ask: (request: RequestDevice) => RequestDevice): GPU | undefined {
   const gpu = browserGpu();
   if (!gpu) return undefined;
   return {
@@ -16,11 +18,15 @@ export function sharedGpu(): GPU | undefined {
     async requestAdapter(options) {
       const adapter = await gpu.requestAdapter(options);
       if (!adapter) return null;
-      const requestDevice = adapter.requestDevice.bind(adapter);
-      adapter.requestDevice = (descriptor) => (shared ??= requestDevice(descriptor).then(keepKernels));
+      adapter.requestDevice = ask(adapter.requestDevice.bind(adapter));
       return adapter;
     },
   } as GPU;
+}
+
+/** The browser's `GPU`, whose adapter always gives the one device; it cannot be destroyed, and compiles nothing twice. */
+export function sharedGpu(): GPU | undefined {
+  return gpuThrough((request) => (descriptor) => (shared ??= request(descriptor).then(keepKernels)));
 }
 
 function keepKernels(device: GPUDevice): GPUDevice {

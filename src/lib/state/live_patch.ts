@@ -2,6 +2,7 @@
 import { AppError } from '../base/errors';
 import { EMPTY_RECT, unionRect, type Rect } from '../canvas/geometry/rect';
 import type { LiveRegion } from '../canvas/live_region';
+import { cut } from '../canvas/tools/resample';
 import { insertPngText } from '../formats/png_text';
 import type { GeneratedImage, PixelImage } from '../rpc/engine';
 
@@ -28,13 +29,10 @@ export class ChangeTracker {
 }
 
 /** A part of a picture; `box` in whole pixels, inside it. */
-export function cropPixels({ widthPx, rgba }: PixelImage, { x, y, width, height }: Rect): PixelImage {
-  const part = new Uint8ClampedArray(4 * width * height);
-  for (let row = 0; row < height; row++) {
-    const from = 4 * ((y + row) * widthPx + x);
-    part.set(rgba.subarray(from, from + 4 * width), 4 * row * width);
-  }
-  return { widthPx: width, heightPx: height, rgba: part };
+export function cropPixels({ widthPx, heightPx, rgba }: PixelImage, box: Rect): PixelImage {
+  const rect = { x: 0, y: 0, width: widthPx, height: heightPx };
+  const { pixels } = cut({ rect, pixels: new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.byteLength) }, box);
+  return { widthPx: box.width, heightPx: box.height, rgba: new Uint8ClampedArray(pixels.buffer) };
 }
 
 /** The region in pixels of the sketch. */

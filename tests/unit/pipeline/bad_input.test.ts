@@ -8,7 +8,7 @@ import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
 import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
 import { samplers } from '../../../src/lib/sampling/registry';
 import { schedules } from '../../../src/lib/sampling/schedule_registry';
-import { boxMask, openDefault, pattern, run, type Opened } from './harness';
+import { boxMask, HIRES, openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
 beforeAll(async () => {
@@ -50,19 +50,7 @@ const init = (strength: number, mask?: InpaintRequest): NonNullable<GenerateRequ
   resizeMode: 'just',
   ...(mask ? { inpaint: mask } : {}),
 });
-const hires = (over: Partial<NonNullable<GenerateRequest['hires']>>): NonNullable<GenerateRequest['hires']> => ({
-  upscaler: 'Latent',
-  scale: 1.5,
-  widthPx: 0,
-  heightPx: 0,
-  steps: 1,
-  strength: 0.6,
-  sampler: '',
-  schedule: '',
-  prompt: '',
-  negativePrompt: '',
-  ...over,
-});
+const hires = (over: Partial<typeof HIRES>): typeof HIRES => ({ ...HIRES, ...over });
 
 describe('steps', () => {
   it('zero is refused with the range', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
 import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
 import { samplers } from '../../../src/lib/sampling/registry';
-import { boxMask, openDefault, pattern, run, type Opened } from './harness';
+import { boxMask, HIRES, openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
 beforeAll(async () => {
@@ -11,18 +11,6 @@ beforeAll(async () => {
 afterAll(() => opened.close());
 
 const SLOW = 60_000;
-const HIRES: NonNullable<GenerateRequest['hires']> = {
-  upscaler: 'Latent',
-  scale: 1.5,
-  widthPx: 0,
-  heightPx: 0,
-  steps: 1,
-  strength: 0.6,
-  sampler: '',
-  schedule: '',
-  prompt: '',
-  negativePrompt: '',
-};
 
 function inpaint(over: Partial<InpaintRequest>): InpaintRequest {
   return {

@@ -46,6 +46,20 @@ export const BASE: GenerateRequest = {
   previewEvery: 0,
 };
 
+/** A second pass of one step, half as large again. */
+export const HIRES: NonNullable<GenerateRequest['hires']> = {
+  upscaler: 'Latent',
+  scale: 1.5,
+  widthPx: 0,
+  heightPx: 0,
+  steps: 1,
+  strength: 0.6,
+  sampler: '',
+  schedule: '',
+  prompt: '',
+  negativePrompt: '',
+};
+
 export interface Ran {
   readonly result: JobResult;
   readonly latents: readonly HostTensor[];
