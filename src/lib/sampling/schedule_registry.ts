@@ -76,8 +76,18 @@ export function computeSigmas(request: SigmaRequest): number[] {
   const chosen = request.schedule === 'automatic' ? sampler.preferredSchedule : request.schedule;
   const schedule = byId.get(chosen) ?? uniform;
   const discard = sampler.discardPenultimate === true || request.discardPenultimate === true;
-  const sigmas = runSchedule(schedule, steps + (discard ? 1 : 0), request);
+  const sigmas = walkedLevels(schedule, steps + (discard ? 1 : 0), request);
   return discard ? [...sigmas.slice(0, -2), ...sigmas.slice(-1)] : sigmas;
+}
+
+/**
+ * Flow time ends at 0 itself, so the 0 that Uniform appends repeats its last level: of n steps the last has no length
+ * (0/0 in Forge; dropped here). One level more is asked for then, and n steps are walked.
+ * Source: ComfyUI comfy/samplers.py normal_scheduler, which does the same where the last level is 0.
+ */
+function walkedLevels(schedule: ScheduleDef, n: number, request: SigmaRequest): number[] {
+  const levels = runSchedule(schedule, n, request);
+  return n > 1 && levels.at(-2) === 0 ? runSchedule(schedule, n + 1, request).slice(0, -1) : levels;
 }
 
 /** One schedule with the user's range and parameters, without sampler rules. @throws as computeSigmas */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
 import { betaPpf } from '../../../src/lib/sampling/beta_ppf';
+import { checkedSigmas } from '../../../src/lib/sampling/context';
 import { img2imgSigmas, img2imgSteps } from '../../../src/lib/sampling/img2img/steps';
 import { discreteModel, flowModel, fluxMu } from '../../../src/lib/sampling/model_sampling';
 import { resolveNames } from '../../../src/lib/sampling/names';
@@ -40,6 +41,33 @@ describe('every schedule', () => {
       });
     }
   }
+});
+
+describe('few steps', () => {
+  // Strides of whole trained steps (DDIM) may give one more.
+  const walks = (sigmas: readonly number[]) => checkedSigmas('test', sigmas).length - 1;
+
+  for (const [name, model] of Object.entries(models)) {
+    it(`every schedule on ${name} walks as many steps as were asked for`, () => {
+      for (const schedule of [...schedules.map(({ id }) => id), 'automatic'] as const) {
+        for (const steps of [1, 2, 3, 4, 8]) {
+          for (const discardPenultimate of [false, true]) {
+            const sigmas = computeSigmas({ sampler: euler, schedule, steps, model, discardPenultimate });
+            const walked = walks(sigmas);
+            const label = `${schedule}, ${steps} steps${discardPenultimate ? ', one discarded' : ''}: ${sigmas.join()}`;
+            if (schedule === 'ddim') expect(walked, label).toBeGreaterThanOrEqual(steps);
+            else expect(walked, label).toBe(steps);
+          }
+        }
+      }
+    });
+  }
+
+  it('Automatic on a flow model divides its whole time evenly', () => {
+    const model = flowModel();
+    const sigmas = computeSigmas({ sampler: euler, schedule: 'automatic', steps: 4, model });
+    [0.999, 0.74925, 0.4995, 0.24975, 0].forEach((level, i) => expect(sigmas[i]).toBeCloseTo(level, 12));
+  });
 });
 
 describe('bad input', () => {
