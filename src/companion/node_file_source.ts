@@ -1,5 +1,5 @@
 /** A file on disk as a ByteSource. Node only. */
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { assertRange, type ByteSource } from '../lib/base/byte_source';
 import { throwIfAborted } from '../lib/base/abort';
@@ -16,17 +16,16 @@ export async function openFileSource(path: string): Promise<ByteSource & { close
       details: { path },
       cause,
     });
-  const handle = await open(path, 'r').catch((cause: unknown) => {
+  const refuse = (cause: unknown) => {
     throw unreadable('cannot be opened', cause);
-  });
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    await handle.close();
-    throw unreadable('is not a file');
-  }
+  };
+  // Before opening: a pipe would keep the opener waiting for its other end.
+  const found = await stat(path).catch(refuse);
+  if (!found.isFile()) throw unreadable('is not a file');
+  const handle = await open(path, 'r').catch(refuse);
   const source = {
     name,
-    sizeBytes: stat.size,
+    sizeBytes: found.size,
     async read(offset: number, length: number, signal?: AbortSignal) {
       assertRange(source, offset, length);
       throwIfAborted(signal);

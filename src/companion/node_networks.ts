@@ -1,14 +1,14 @@
 /** LoRA, embedding, control, upscaler and autoencoder files in Node: named one by one, or all of a folder. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { AppError } from '../lib/base/errors';
 import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import type { TensorIndex } from '../lib/formats/tensor_index';
 import { detectFile } from '../lib/models/detect';
 import { NETWORK_OF_KIND, type NetworkEntry, type NetworkStore } from '../lib/pipeline/network_library';
 import { openFileSource } from './node_file_source';
+import { regularFilesBelow } from './node_files';
 
 const NETWORK_FILE = /\.(safetensors|sft|gguf|pt|pth|bin|ckpt)$/i;
 
@@ -111,14 +111,7 @@ const KIND_LABELS: Readonly<Record<NetworkEntry['kind'], string>> = {
 
 /** Files of model formats below a folder, sorted. @throws AppError 'file/unreadable' */
 export async function networkFilesIn(folder: string): Promise<string[]> {
-  const isFolder = await stat(folder).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isFolder) throw new AppError('file/unreadable', `${folder}: is no folder that can be read; check the path.`);
-  const all = await readdir(folder, { recursive: true });
-  return all
-    .filter((path) => NETWORK_FILE.test(path))
-    .sort()
-    .map((path) => join(folder, path));
+  return (await regularFilesBelow(folder)).filter(isNetworkFile);
 }
+
+export const isNetworkFile = (path: string): boolean => NETWORK_FILE.test(path);

@@ -1,5 +1,4 @@
 /** What can be drawn with the files of a folder: models with the parts that complete them. Headers are read, no weights. */
-import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { AppError, toPlainError } from '../../lib/base/errors';
 import { shardPlace } from '../../lib/formats/sharded';
@@ -10,11 +9,17 @@ import type { DetectedModel, MissingPart } from '../../lib/models/family';
 import { openModelFiles } from '../../lib/models/open_model_files';
 import type { HintTable } from '../../lib/models/part';
 import { openModelPaths } from '../node_model_files';
-import { networkFilesIn } from '../node_networks';
+import { regularFilesBelow } from '../node_files';
+import { isNetworkFile } from '../node_networks';
 
-/** Files that belong together: a pipeline's folder, a set of shards, or one file. */
-interface Unit {
+/** What is opened together: a pipeline's folder, a set of shards, or one file. */
+interface UnitPaths {
   readonly paths: readonly string[];
+  /** The file that it is called after. */
+  readonly main: string;
+}
+
+interface Unit extends UnitPaths {
   readonly files: readonly DetectedFile[];
   readonly hints: HintTable;
 }
@@ -36,8 +41,12 @@ export interface FoundFiles {
   readonly problems: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** Sets of parts that are tried for one model, nearest first; folders of hundreds of encoders must end. */
-const MAX_SETS = 16;
+/**
+ * Bounds of the search for one model's parts, nearest first; folders of thousands of encoders must end. A set is built
+ * from its headers to see whether it fits (tens of milliseconds), an attempt only asks what is still missing.
+ */
+const MAX_SETS = 32;
+const MAX_ATTEMPTS = 500;
 
 /** @throws AppError 'file/unreadable' when the folder cannot be read */
 export async function findModels(folder: string): Promise<FoundFiles> {
@@ -48,46 +57,60 @@ export async function findModels(folder: string): Promise<FoundFiles> {
     try {
       units.push(await readUnit(paths));
     } catch (error) {
-      problems.push({ name: named(paths[0] ?? ''), reason: toPlainError(error).message });
+      problems.push({ name: named(paths.main), reason: toPlainError(error).message });
     }
   }
   const models: FoundModel[] = [];
   for (const unit of units.filter((one) => has(one, 'denoiser'))) {
-    const [path = ''] = unit.paths;
-    const found = complete(unit, nearestFirst(path, units));
-    if ('reason' in found) problems.push({ name: named(path), reason: found.reason });
-    else models.push({ name: named(path), ...found, completedBy: found.paths.slice(unit.paths.length).map(named) });
+    const name = named(unit.main);
+    const found = complete(unit, nearestFirst(unit, units));
+    if ('reason' in found) problems.push({ name, reason: found.reason });
+    else {
+      const completedBy = found.with.map(({ main }) => named(main));
+      models.push({ name, paths: found.paths, model: found.model, completedBy });
+    }
   }
-  const loras = units.flatMap(({ paths: [path = ''], files: [file] }) =>
-    file?.kind === 'lora' ? [{ path, name: named(path), file }] : [],
+  const loras = units.flatMap(({ main, files: [file] }) =>
+    file?.kind === 'lora' ? [{ path: main, name: named(main), file }] : [],
   );
   return { models, loras, problems };
 }
 
-/** Paths of each unit below a folder. */
-async function unitPaths(folder: string): Promise<string[][]> {
-  const files = await networkFilesIn(folder);
-  const all = (await readdir(folder, { recursive: true })).map((path) => join(folder, path));
+async function unitPaths(folder: string): Promise<UnitPaths[]> {
+  const all = await regularFilesBelow(folder);
   const pipelines = all.filter((path) => basename(path) === 'model_index.json').map((path) => dirname(path));
   const inside = (path: string) => pipelines.some((pipeline) => path.startsWith(join(pipeline, '/')));
   const indexes = all.filter((path) => /\.index(\.[\w-]+)?\.json$/i.test(path) && !inside(path));
   const indexed = new Set(indexes.map((path) => dirname(path)));
-  const sets = new Map<string, string[]>();
-  for (const path of files) {
+  const sets = new Map<string, string[]>(indexes.map((path) => [path, [path]]));
+  for (const path of all.filter(isNetworkFile)) {
     if (inside(path)) continue;
     const place = shardPlace(basename(path));
     if (place && indexed.has(dirname(path))) continue;
     const key = place ? join(dirname(path), place.set) : path;
     sets.set(key, [...(sets.get(key) ?? []), path]);
   }
-  return [...pipelines.map((path) => [path]), ...indexes.map((path) => [path]), ...sets.values()];
+  const units = withConfigurations([...sets.values()], new Set(all));
+  return [...pipelines.map((path) => ({ main: path, paths: [path] })), ...units];
 }
 
-async function readUnit(paths: readonly string[]): Promise<Unit> {
-  const { sources, close } = await openModelPaths(paths);
+/** Weights alone in a folder with a configuration, such as a transformer of diffusers: the folder is opened as one. */
+function withConfigurations(sets: readonly string[][], all: ReadonlySet<string>): UnitPaths[] {
+  const perFolder = new Map<string, number>();
+  for (const [main = ''] of sets) perFolder.set(dirname(main), (perFolder.get(dirname(main)) ?? 0) + 1);
+  return sets.map((paths) => {
+    const [main = ''] = paths;
+    const folder = dirname(main);
+    const alone = perFolder.get(folder) === 1 && all.has(join(folder, 'config.json'));
+    return { main, paths: alone ? [folder] : paths };
+  });
+}
+
+async function readUnit(unit: UnitPaths): Promise<Unit> {
+  const { sources, close } = await openModelPaths(unit.paths);
   try {
     const { files, hints } = await openModelFiles(sources);
-    return { paths, files: files.map((file) => file.detected), hints };
+    return { ...unit, files: files.map((file) => file.detected), hints };
   } finally {
     await close();
   }
@@ -107,11 +130,11 @@ function offers(unit: Unit, { role, encoder }: MissingPart): boolean {
   );
 }
 
-/** Units by the steps from a file's folder to theirs. */
-function nearestFirst(path: string, units: readonly Unit[]): Unit[] {
-  const own = dirname(path).split(sep);
-  const distance = ({ paths: [other = ''] }: Unit) => {
-    const theirs = dirname(other).split(sep);
+/** Units by the steps from one's folder to theirs. */
+function nearestFirst(unit: Unit, units: readonly Unit[]): Unit[] {
+  const own = dirname(unit.main).split(sep);
+  const distance = ({ main }: Unit) => {
+    const theirs = dirname(main).split(sep);
     const parting = own.findIndex((part, i) => part !== theirs[i]);
     const shared = parting < 0 ? own.length : parting;
     return own.length + theirs.length - 2 * shared;
@@ -125,18 +148,24 @@ function smallest({ latent }: DetectedModel) {
   return { batch: 1, height: side, width: side, tokens: 77 };
 }
 
-function complete(
-  unit: Unit,
-  others: readonly Unit[],
-): { paths: readonly string[]; model: DetectedModel } | { reason: string } {
+interface Completed {
+  readonly paths: readonly string[];
+  readonly model: DetectedModel;
+  /** What was added to the denoiser's own files. */
+  readonly with: readonly Unit[];
+}
+
+/** The first set of parts that fits a denoiser, or why there is none. */
+function complete(unit: Unit, others: readonly Unit[]): Completed | { reason: string } {
   let reason = '';
-  let tries = 0;
+  let judged = false;
+  let sets = 0;
+  let attempts = 0;
+  const encodersThere = ({ missing }: DetectedModel) => missing.every(({ role }) => role !== 'text-encoder');
   /** @param filling  what the last unit was added for */
-  const attempt = (
-    added: readonly Unit[],
-    filling?: MissingPart,
-  ): { paths: string[]; model: DetectedModel } | undefined => {
-    if (tries >= MAX_SETS) return undefined;
+  const attempt = (added: readonly Unit[], filling?: MissingPart): Completed | undefined => {
+    if (sets >= MAX_SETS || attempts >= MAX_ATTEMPTS) return undefined;
+    attempts += 1;
     const units = [unit, ...added];
     const hints: HintTable = Object.assign({}, ...added.map((one) => one.hints), unit.hints) as HintTable;
     try {
@@ -147,14 +176,14 @@ function complete(
       // A denoiser that cannot be built needs no parts.
       if (added.length === 0) model.family.buildDenoiser(model, smallest(model));
       const [missing] = model.missing;
-      if (!missing) {
-        tries += 1;
+      if (missing && missing.role === filling?.role && missing.encoder === filling.encoder) return undefined;
+      // Encoders are judged before an autoencoder is looked for: most sets fail here.
+      if (encodersThere(model)) {
+        sets += 1;
         checkModel(model);
-        return { paths: units.flatMap(({ paths }) => paths), model };
       }
-      if (reason === '')
-        reason = `needs ${model.missing.map(({ label }) => label).join(' and ')}, which is not in the folder`;
-      if (missing.role === filling?.role && missing.encoder === filling.encoder) return undefined;
+      if (!missing) return { paths: units.flatMap(({ paths }) => paths), model, with: added };
+      if (reason === '') reason = `needs ${model.missing.map(({ label }) => label).join(' and ')}, which is not here`;
       for (const other of others) {
         if (units.includes(other) || !offers(other, missing)) continue;
         const found = attempt([...added, other], missing);
@@ -162,9 +191,14 @@ function complete(
       }
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      reason = error.message;
+      // Of the nearest set.
+      if (!judged) reason = error.message;
+      judged = true;
     }
     return undefined;
   };
-  return attempt([]) ?? { reason };
+  const found = attempt([]);
+  if (found) return found;
+  const ended = sets >= MAX_SETS || attempts >= MAX_ATTEMPTS;
+  return { reason: ended ? `${reason} (the nearest ${sets} sets of parts were tried)` : reason };
 }

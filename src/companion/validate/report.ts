@@ -117,7 +117,7 @@ article.failed{border-color:var(--bad)}
 .notes{flex:1 1 18rem;min-width:0}
 table{border-collapse:collapse}.facts td,.list td,.list th{padding:.1rem .9rem .1rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .facts td:first-child{opacity:.75;white-space:nowrap}.number{font-variant-numeric:tabular-nums;white-space:nowrap}
-.list th{font-weight:550;min-width:12rem}
+.list th{font-weight:550;min-width:12rem;max-width:28rem}.list td,.list th{padding-block:.35rem;border-top:1px solid var(--line)}
 .bad{color:var(--bad);overflow-wrap:anywhere}.warning{color:var(--warn);overflow-wrap:anywhere;margin:.3rem 0}.warning ul{color:inherit;max-height:14rem;overflow:auto}
 </style>
 <h1>Validation of ${escaped(report.folder)}</h1>

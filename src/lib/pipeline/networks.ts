@@ -149,10 +149,16 @@ function isForeign({ keys, matchedKeys }: LoraReport): boolean {
 
 function foreignNotice({ name, index }: Named, report: LoraReport, model: LoadedModel): NetworkNotice {
   const family = adapterFamily(index.tensors);
-  const made = family === undefined ? 'another model family' : (familyById(family)?.label ?? family);
+  const own = model.detected.family;
+  const made =
+    family === own.id
+      ? `another size of ${own.label}`
+      : family === undefined
+        ? 'another model family'
+        : (familyById(family)?.label ?? family);
   const example = report.misfits[0] ?? `no layer for ${report.unmatched[0] ?? 'its tensors'}`;
   return {
-    message: `<lora:${name}>: was made for ${made}, this model is ${model.detected.family.label}: ${report.matchedKeys} of ${report.keys} tensors fit; it was left out. ${example}`,
+    message: `<lora:${name}>: was made for ${made}, this model is ${own.label}: ${report.matchedKeys} of ${report.keys} tensors fit; it was left out. ${example}`,
     details: [...report.misfits, ...report.unmatched],
   };
 }

@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findModels } from '../../../src/companion/validate/find_models';
+import { validateAll } from '../../../src/companion/validate/validate_model';
 import { TINY, tinyLora, tinyModel, type TinyFile } from '../../tools/tiny_models';
+import { tinyBackend } from '../pipeline/tiny_set';
 
 const root = resolve(import.meta.dirname, '../../..');
 let folder = '';
@@ -54,6 +56,29 @@ describe('models of a folder', () => {
       expect.arrayContaining(['loras/chalk.safetensors', 'loras/ink.safetensors', 'small/ink.safetensors']),
     );
     expect(problems.map(({ name }) => name)).toEqual(['loras/broken.safetensors', 'small/broken.safetensors']);
+  });
+
+  it('pipes, links in circles and damaged indexes are passed over or named', { timeout: 60_000 }, async () => {
+    const below = join(folder, 'hostile');
+    await mkdir(below);
+    // Nobody writes into it: opening it for reading would wait for ever.
+    await promisify(execFile)('mkfifo', [join(below, 'pipe.safetensors')]);
+    await symlink('..', join(below, 'loop'));
+    await writeFile(join(below, 'model.safetensors.index.json'), '{"weight_map":');
+    const { models, problems } = await findModels(below);
+    expect(models).toEqual([]);
+    expect(problems.map(({ name }) => name)).toEqual(['model.safetensors.index.json']);
+    await rm(below, { recursive: true });
+  });
+
+  it('a stop names what was not drawn', async () => {
+    const found = await findModels(join(folder, 'small'));
+    const signal = AbortSignal.abort();
+    const settings = { prompt: 'a lamp', side: 64, steps: 1, seed: 1 };
+    const surroundings = { backend: await tinyBackend(), settings, signal, tell: () => undefined };
+    const { models, left } = await validateAll(found, surroundings);
+    expect(models).toEqual([]);
+    expect(left).toEqual(['tiny-sd1-denoiser.safetensors', 'tiny-sd1-denoiser.safetensors + chalk.safetensors']);
   });
 
   it('a folder of parts alone gives no model, and says nothing wrong of them', async () => {
