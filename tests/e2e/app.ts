@@ -9,6 +9,12 @@ export const goldenModelsDir = join(resolve(import.meta.dirname, '../../..'), 's
 interface Fixtures {
   readonly appUrl: string;
   readonly app: AppPage;
+  /**
+   * Whether pages may install the service worker; off unless a file asks for it. It copies the whole app and the model
+   * in every first visit, two seconds of these processors that only tests of installing and of being offline need. Off
+   * is what private modes are: the app goes on online.
+   */
+  readonly installable: boolean;
 }
 
 /** The page as a user sees it; controls are found by their names. */
@@ -69,6 +75,11 @@ export class AppPage {
   }
 }
 
+function refuseServiceWorkers(): void {
+  if (!('serviceWorker' in navigator)) return;
+  ServiceWorkerContainer.prototype.register = () => Promise.reject(new DOMException('refused', 'SecurityError'));
+}
+
 export const test = base.extend<Fixtures, { server: { url: string } }>({
   server: [
     // Playwright reads the fixtures a function needs from its first parameter, which must be a pattern.
@@ -80,6 +91,11 @@ export const test = base.extend<Fixtures, { server: { url: string } }>({
     },
     { scope: 'worker' },
   ],
+  installable: [false, { option: true }],
+  context: async ({ context, installable }, use) => {
+    if (!installable) await context.addInitScript(refuseServiceWorkers);
+    await use(context);
+  },
   appUrl: async ({ server }, use) => use(server.url),
   app: async ({ page, appUrl }, use) => {
     const problems: string[] = [];

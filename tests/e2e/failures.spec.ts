@@ -14,7 +14,6 @@ async function patchEngine(page: Page, code: string): Promise<void> {
   });
 }
 
-/** Requests then reach the network, where a test can answer them. */
 async function withoutServiceWorker(page: Page): Promise<void> {
   await page.addInitScript(() => {
     Reflect.deleteProperty(Navigator.prototype, 'serviceWorker');
@@ -44,6 +43,7 @@ test('without WebGPU the page computes in WebAssembly and says why', async ({ ap
 });
 
 test.describe('a host that sends no isolation headers', () => {
+  test.use({ installable: true });
   let server: { url: string; close: () => void };
   test.beforeAll(async () => {
     server = await serveApp({ folder: buildDir, port: 4500, isolated: false });
@@ -74,7 +74,6 @@ test.describe('a host that sends no isolation headers', () => {
 
 test('storage refused: the app works from memory and says so', async ({ app, page }) => {
   const refuse = `indexedDB.open = () => { throw new DOMException('refused', 'SecurityError'); };`;
-  await withoutServiceWorker(page);
   await page.addInitScript(refuse);
   await patchEngine(page, refuse);
   await app.open();
@@ -84,7 +83,6 @@ test('storage refused: the app works from memory and says so', async ({ app, pag
 });
 
 test('a full disk while the model is stored: it works from memory and says so', async ({ app, page }) => {
-  await withoutServiceWorker(page);
   await patchEngine(
     page,
     `const put = IDBObjectStore.prototype.put;
@@ -102,7 +100,6 @@ test('no network while the model loads: typed, tried again, and only what is mis
   app,
   page,
 }) => {
-  await withoutServiceWorker(page);
   const fetched: string[] = [];
   page.on('requestfinished', (request) => fetched.push(new URL(request.url()).pathname));
   const missing = '**/models/tiny-icons-ae.safetensors';
@@ -120,7 +117,6 @@ test('no network while the model loads: typed, tried again, and only what is mis
 });
 
 test('a damaged stored model is deleted and fetched again', async ({ app, page }) => {
-  await withoutServiceWorker(page);
   let fetched = 0;
   page.on('requestfinished', (request) => {
     if (request.url().endsWith('/tiny-icons.safetensors')) fetched += 1;
@@ -183,7 +179,6 @@ test('a worker that dies in mid-job: typed, started again, the form stays', asyn
 });
 
 test('a file that is no model is refused with a reason, and nothing else changes', async ({ app, page }) => {
-  await withoutServiceWorker(page);
   await app.open();
   await app.prompt.fill('a yellow star');
   await page.getByRole('link', { name: 'Models' }).click();

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from './app';
 
-test.use({ viewport: { width: 1180, height: 820 }, hasTouch: true, deviceScaleFactor: 1 });
+test.use({ viewport: { width: 1180, height: 820 }, hasTouch: true, deviceScaleFactor: 1, installable: true });
 
 interface Point {
   readonly x: number;

@@ -72,16 +72,3 @@ test('Stop keeps what exists', async ({ app, page }) => {
   await expect(page.getByText('this is how far it came')).toBeVisible();
   await expect(app.generateButton).toBeEnabled();
 });
-
-test('works offline after the first visit', async ({ app, page, context }) => {
-  await app.open();
-  await page.evaluate(async () => {
-    await navigator.serviceWorker.ready;
-  });
-  await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
-  await context.setOffline(true);
-  await page.reload();
-  await app.ready();
-  await app.generate({ prompt: 'a red apple, 3d', seed: 3, steps: 3 });
-  await context.setOffline(false);
-});

@@ -6,6 +6,8 @@ import isolationHeaders from '../../src/lib/base/isolation_headers.json' with { 
 import { serveApp } from '../tools/serve.mjs';
 import { AppPage, buildDir, expect, test } from './app';
 
+test.use({ installable: true });
+
 interface Manifest {
   readonly icons: readonly { readonly src: string; readonly purpose: string }[];
   readonly screenshots: readonly { readonly src: string; readonly form_factor: string }[];
@@ -28,15 +30,16 @@ test('the manifest names files and pages that exist', async ({ page, appUrl }) =
   expect(manifest.file_handlers.flatMap(({ accept }) => Object.values(accept).flat())).toContain('.safetensors');
 });
 
-test('every page opens without a network after the first visit', async ({ app, page, context }) => {
+test('every page opens without a network after the first visit, and the app draws', async ({ app, page, context }) => {
   await app.open();
-  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-  await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
+  await controlled(page);
   await context.setOffline(true);
   for (const path of ['gallery', 'models', 'queue', 'settings', 'engine']) {
     await page.goto(app.url + path);
     await expect(page.locator('main h1')).toHaveCount(1);
   }
+  await app.open();
+  await app.generate({ prompt: 'a red apple, 3d', seed: 3, steps: 2 });
   await context.setOffline(false);
 });
 

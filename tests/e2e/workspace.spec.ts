@@ -47,7 +47,13 @@ test('pictures are kept: found, starred, exported, upscaled, deleted and brought
     const calls: string[] = [];
     Object.assign(window, { systemCalls: calls });
     navigator.storage.persist = () => Promise.resolve(calls.push('persist') > 0);
-    ServiceWorkerRegistration.prototype.showNotification = (title) => Promise.resolve(void calls.push(title));
+    class Told {
+      static permission = Notification.permission;
+      constructor(title: string) {
+        calls.push(title);
+      }
+    }
+    Object.assign(window, { Notification: Told });
     Object.assign(navigator, { setAppBadge: (count: number) => Promise.resolve(void calls.push(`badge ${count}`)) });
     const lock = { released: false, release: () => Promise.resolve(void calls.push('asleep')) };
     const request = () => Promise.resolve(calls.push('awake') > 0 && lock);
