@@ -4,6 +4,7 @@ struct Params {
   groupOffset: u32, // first workgroup of this dispatch
   count: u32, // outputs
   kind: u32,
+  inPlace: u32, // 1: a lies in y, 2: b does; then it is as large as y
   size0: vec4<u32>, // axes 0..3, outermost first
   size1: vec4<u32>, // axes 4, 5
   a0: vec4<u32>, // strides in elements
@@ -41,8 +42,18 @@ fn main(
   let qa = inner * params.a1.xy;
   let pb = outer * params.b0;
   let qb = inner * params.b1.xy;
-  let left = a[pa.x + pa.y + pa.z + pa.w + qa.x + qa.y];
-  let right = b[pb.x + pb.y + pb.z + pb.w + qb.x + qb.y];
+  var left = 0.0;
+  if (params.inPlace == 1u) {
+    left = y[i];
+  } else {
+    left = a[pa.x + pa.y + pa.z + pa.w + qa.x + qa.y];
+  }
+  var right = 0.0;
+  if (params.inPlace == 2u) {
+    right = y[i];
+  } else {
+    right = b[pb.x + pb.y + pb.z + pb.w + qb.x + qb.y];
+  }
   var result = left + right;
   if (params.kind == 1u) {
     result = left - right;

@@ -9,7 +9,7 @@ struct Params {
   yStride: u32, // output features in all
   activation: u32, // UNARY_CODES, 0 is none
   hasBias: u32,
-  hasResidual: u32,
+  hasResidual: u32, // 1: a tensor of its own, 2: lies in y, which takes its place
 }
 @group(1) @binding(0) var<uniform> params: Params;
 @group(0) @binding(3) var<storage, read_write> bias: array<f32>;

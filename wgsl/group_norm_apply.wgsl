@@ -12,6 +12,7 @@ struct Params {
   chunks: u32,
   chunkPixels: u32, // pixels per chunk, the last may have fewer
   activation: u32, // UNARY_CODES, 0 is none
+  inPlace: u32, // 1: x lies in y
   eps: f32,
 }
 @group(1) @binding(0) var<uniform> params: Params;
@@ -36,7 +37,7 @@ fn main(
   let moments = groupMoments(n, c);
   let scale = 1.0 / sqrt(moments.variance + params.eps);
   for (var j = 0u; j < params.step; j++) {
-    let value = (x[first + j] - moments.mean) * scale * weight[c + j] + bias[c + j];
+    let value = (sourceAt(first + j) - moments.mean) * scale * weight[c + j] + bias[c + j];
     y[first + j] = activate(params.activation, value);
   }
 }

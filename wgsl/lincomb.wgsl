@@ -5,6 +5,7 @@ struct Params {
   count: u32, // elements
   terms: u32, // 1 to 4
   accumulate: u32, // 1: add to y
+  inPlace: u32, // 1: x0 lies in y
   coefficients: vec4<f32>,
 }
 @group(1) @binding(0) var<uniform> params: Params;
@@ -24,7 +25,12 @@ fn main(
   if (i >= params.count) {
     return;
   }
-  var sum = params.coefficients.x * x0[i];
+  var sum = 0.0;
+  if (params.inPlace != 0u) {
+    sum = params.coefficients.x * y[i];
+  } else {
+    sum = params.coefficients.x * x0[i];
+  }
   if (params.terms > 1u) {
     sum += params.coefficients.y * x1[i];
   }

@@ -6,6 +6,7 @@ struct Params {
   width: u32, // D
   tokens: u32, // T
   hasShift: u32,
+  inPlace: u32, // 1: x lies in y
 }
 @group(1) @binding(0) var<uniform> params: Params;
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
@@ -24,7 +25,7 @@ fn main(
     return;
   }
   let at = (i / (params.width * params.tokens)) * params.width + i % params.width;
-  var value = x[i] * (1.0 + scale[at]);
+  var value = sourceAt(i) * (1.0 + scale[at]);
   if (params.hasShift != 0u) {
     value += shift[at];
   }

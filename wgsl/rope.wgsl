@@ -7,6 +7,7 @@ struct Params {
   heads: u32,
   tokens: u32,
   tableBatch: u32, // 1 or N
+  inPlace: u32, // 1: x lies in y
   halves: u32, // 1: pairs are (i, i + D/2); 0: (2i, 2i + 1)
 }
 @group(1) @binding(0) var<uniform> params: Params;
@@ -34,8 +35,8 @@ fn main(
   let second = first + select(1u, params.half, params.halves != 0u);
   let c = cosTable[entry];
   let s = sinTable[entry];
-  let a = x[first];
-  let b = x[second];
+  let a = sourceAt(first);
+  let b = sourceAt(second);
   y[first] = a * c - b * s;
   y[second] = a * s + b * c;
 }

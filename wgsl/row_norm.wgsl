@@ -13,6 +13,7 @@ struct Params {
   hasScale: u32,
   hasShift: u32,
   tokens: u32, // runs of one image, for scale and shift
+  inPlace: u32, // 1: x lies in y
   eps: f32,
 }
 @group(1) @binding(0) var<uniform> params: Params;
@@ -37,13 +38,13 @@ fn main(
   if (params.subtractMean != 0u) {
     var sum = 0.0;
     for (var i = local; i < params.size; i += 64u) {
-      sum += x[base + i];
+      sum += sourceAt(base + i);
     }
     mean = sumOver64(local, sum) / count;
   }
   var squares = 0.0;
   for (var i = local; i < params.size; i += 64u) {
-    let centred = x[base + i] - mean;
+    let centred = sourceAt(base + i) - mean;
     squares += centred * centred;
   }
   let inverse = 1.0 / sqrt(sumOver64(local, squares) / count + params.eps);
@@ -52,7 +53,7 @@ fn main(
   }
   let image = (row / params.tokens) * params.size;
   for (var i = local; i < params.size; i += 64u) {
-    var value = (x[base + i] - mean) * inverse;
+    var value = (sourceAt(base + i) - mean) * inverse;
     if (params.hasWeight != 0u) {
       value *= weight[i];
     }

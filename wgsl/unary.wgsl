@@ -4,6 +4,7 @@ struct Params {
   groupOffset: u32, // first workgroup of this dispatch
   count: u32, // elements
   kind: u32, // UNARY_CODES
+  inPlace: u32, // 1: x lies in y
   a: f32, // slope, scale or minimum
   b: f32, // offset or maximum
 }
@@ -34,5 +35,5 @@ fn main(
   if (i >= params.count) {
     return;
   }
-  y[i] = unaryOf(params.kind, x[i], params.a, params.b);
+  y[i] = unaryOf(params.kind, sourceAt(i), params.a, params.b);
 }

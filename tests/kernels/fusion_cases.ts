@@ -19,7 +19,8 @@ export interface FusionCase {
   readonly split?: boolean;
 }
 
-class Scope {
+/** A graph in the making, with weights and inputs of its own. */
+export class Scope {
   readonly weights = new Map<string, NamedWeight>();
   readonly inputs: Record<string, HostTensor> = {};
   readonly g = GraphBuilder.create('fusion', (name) => weightResolver(this.weights)(name));

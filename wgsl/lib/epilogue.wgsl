@@ -10,8 +10,10 @@ fn store(m: u32, n: u32, sum: f32) {
     value = activate(params.activation, value);
   }
   let at = m * params.yStride + column;
-  if (params.hasResidual != 0u) {
+  if (params.hasResidual == 1u) {
     value += residual[at];
+  } else if (params.hasResidual == 2u) {
+    value += y[at];
   }
   y[at] = value;
 }

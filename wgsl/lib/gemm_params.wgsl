@@ -10,7 +10,7 @@ struct Params {
   yStride: u32, // output features in all
   activation: u32, // UNARY_CODES, 0 is none
   hasBias: u32,
-  hasResidual: u32,
+  hasResidual: u32, // 1: a tensor of its own, 2: lies in y, which takes its place
   blockSize: u32, // weights per absmax, for code4
   rank: u32, // columns of the side path, a multiple of 4; 0 without
   splits: u32, // groups that share a sum; above 1 with emit/partial, and gemm_reduce.wgsl adds up

@@ -3,6 +3,7 @@
  * Greedy by size (Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference", section 5.2).
  */
 import { AppError } from '../../base/errors';
+import { bufferUses } from './buffer_uses';
 import type { BufferId, ProgramPlan } from './plan_types';
 import { alignUp, OFFSET_ALIGNMENT } from './weights/weight_plan';
 
@@ -36,13 +37,63 @@ export function planArena(
 ): ArenaPlan {
   const items = liveItems(plan);
   if (guardBytes > 0) return guardedArena(items, guardBytes);
+  const { bytes: bound, at } = busiest(items, plan.dispatches.length);
+  let best: ArenaPlan | undefined;
+  for (const order of orders(at)) {
+    const found = placeInOrder(plan.graph.name, [...items].sort(order), maxBufferBytes);
+    if (!best || found.bytes < best.bytes) best = found;
+    if (best.bytes <= bound) break;
+  }
+  return best ?? placeInOrder(plan.graph.name, [], maxBufferBytes);
+}
+
+/**
+ * By size leaves least between places for most networks. Results that stay in one place live long, and are then better
+ * placed before larger ones that live for a moment, or those of the busiest moment before all others. The next order is
+ * tried only above the lower bound.
+ * @param busy the busiest dispatch
+ */
+function orders(busy: number): ((a: Item, b: Item) => number)[] {
+  const life = ({ first, last }: Item) => last - first + 1;
+  const isBusy = ({ first, last }: Item) => Number(first <= busy && busy <= last);
+  const bySize = (a: Item, b: Item) => b.bytes - a.bytes || a.first - b.first;
+  return [
+    bySize,
+    (a, b) => isBusy(b) - isBusy(a) || (isBusy(a) ? life(b) - life(a) : 0) || bySize(a, b),
+    (a, b) => life(b) * b.bytes - life(a) * a.bytes || a.first - b.first,
+  ];
+}
+
+/** Most bytes of temporaries alive at one dispatch: no arena can be smaller. */
+export function arenaLowerBound(plan: Pick<ProgramPlan, 'buffers' | 'dispatches'>): number {
+  return busiest(liveItems(plan), plan.dispatches.length).bytes;
+}
+
+function busiest(items: readonly Item[], dispatches: number): { readonly bytes: number; readonly at: number } {
+  const change = new Float64Array(dispatches + 1);
+  for (const { bytes, first, last } of items) {
+    const aligned = alignUp(bytes, OFFSET_ALIGNMENT);
+    change[first] = (change[first] ?? 0) + aligned;
+    change[last + 1] = (change[last + 1] ?? 0) - aligned;
+  }
+  let live = 0;
+  let most = { bytes: 0, at: 0 };
+  for (const [at, delta] of change.entries()) {
+    live += delta;
+    if (live > most.bytes) most = { bytes: live, at };
+  }
+  return most;
+}
+
+/** Each item at the lowest place that those before it leave, in the first buffer that has one. */
+function placeInOrder(name: string, items: readonly Item[], maxBufferBytes: number): ArenaPlan {
   const placements = new Map<BufferId, Placement>();
   const arenas: { readonly placed: { item: Item; offset: number }[]; bytes: number }[] = [];
-  for (const item of [...items].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
+  for (const item of items) {
     if (item.bytes > maxBufferBytes) {
       throw new AppError(
         'backend/out-of-memory',
-        `${plan.graph.name}: one tensor must fit the device's largest buffer of ${maxBufferBytes} bytes, got ${item.bytes}; choose a smaller picture.`,
+        `${name}: one tensor must fit the device's largest buffer of ${maxBufferBytes} bytes, got ${item.bytes}; choose a smaller picture.`,
         { details: { bytes: item.bytes, limit: maxBufferBytes } },
       );
     }
@@ -93,15 +144,7 @@ function firstGap(placed: readonly { item: Item; offset: number }[], wanted: Ite
 }
 
 function liveItems({ buffers, dispatches }: Pick<ProgramPlan, 'buffers' | 'dispatches'>): Item[] {
-  const ranges = new Map<BufferId, { first: number; last: number }>();
-  for (const [position, { bindings }] of dispatches.entries()) {
-    for (const operand of Object.values(bindings)) {
-      if (!operand) continue;
-      const range = ranges.get(operand.buffer);
-      if (range) range.last = position;
-      else ranges.set(operand.buffer, { first: position, last: position });
-    }
-  }
+  const ranges = bufferUses(dispatches);
   return buffers.flatMap((buffer, id) => {
     const range = ranges.get(id);
     // A temporary that no dispatch touches takes no memory.

@@ -29,6 +29,11 @@ export interface DispatchPlan {
   /** By binding name; absent ones are bound to a dummy range. */
   readonly bindings: Readonly<Record<string, Operand | undefined>>;
   readonly params: Readonly<Record<string, ParamValue>>;
+  /**
+   * Bindings that `y` may replace, each element read by the thread that then writes it, with the parameters that tell
+   * the kernel so. See `shareInPlace`.
+   */
+  readonly inPlace?: Readonly<Record<string, Readonly<Record<string, number>>>> | undefined;
   /** Workgroups in all, and where this dispatch starts among those of its kernel call. */
   readonly workgroups: number;
   readonly firstWorkgroup: number;

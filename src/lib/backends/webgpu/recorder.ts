@@ -10,6 +10,7 @@ import { namedWeight } from '../../graph/load_weight';
 import { opDef } from '../../graph/ops/registry';
 import type { WeightMap } from '../../graph/weights';
 import { ALIASES, Readers, type Deferred } from './deferred';
+import { shareInPlace } from './in_place';
 import type { ParamValue } from './kernel_sources';
 import { OP_RECORDERS, type RecordOp } from './ops/registry';
 import { recordLayoutCopy } from './ops/strided';
@@ -22,6 +23,8 @@ export interface RecordOptions {
   /** Longer kernel calls are cut into several dispatches. */
   readonly dispatchFlops: number;
   readonly tuning: Tuning;
+  /** Every result in a place of its own; for comparison. */
+  readonly apart?: boolean;
 }
 
 /** A matrix weight as kernels see it: the plan, and operands of each part. */
@@ -40,6 +43,8 @@ export interface KernelCall {
   readonly overrides?: Readonly<Record<string, number>>;
   readonly bindings: Readonly<Record<string, Operand | undefined>>;
   readonly params: Readonly<Record<string, ParamValue>>;
+  /** As in `DispatchPlan`. */
+  readonly inPlace?: DispatchPlan['inPlace'];
   readonly workgroups: number;
   /** Share of the node's FLOPs; default all. */
   readonly share?: number;
@@ -73,7 +78,8 @@ export interface OpContext {
 
 /** Records a whole graph. @throws AppError 'backend/unsupported-op', 'backend/out-of-memory', 'graph/unknown-weight' */
 export function recordProgram(graph: Graph, weights: WeightMap, options: RecordOptions): ProgramPlan {
-  return new Recorder(graph, weights, options).record();
+  const plan = new Recorder(graph, weights, options).record();
+  return options.apart ? plan : shareInPlace(plan);
 }
 
 class Recorder {
@@ -316,6 +322,7 @@ class Recorder {
         overrides: call.overrides ?? {},
         bindings: call.bindings,
         params: { ...call.params, groupOffset: first },
+        ...(call.inPlace ? { inPlace: call.inPlace } : {}),
         workgroups,
         firstWorkgroup: first,
         node: this.#node,

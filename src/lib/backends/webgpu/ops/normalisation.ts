@@ -5,6 +5,7 @@ import type { Operand } from '../plan_types';
 import type { OpContext } from '../recorder';
 import { activationCode } from './codes';
 import { takesAffine } from './matrix';
+import { X_IN_PLACE } from './pointwise';
 import type { RecordOp } from './registry';
 
 function id(value: number | undefined): number {
@@ -54,9 +55,10 @@ export const recordGroupNorm: RecordOp<'groupNorm'> = (ctx, node) => {
   const step = width % 4 === 0 ? 4 : 1;
   const count = elementCount(x.shape) / step;
   ctx.call({
-    kernel: ['lib/index', 'lib/activation', 'lib/group_moments', 'group_norm_apply'],
+    kernel: ['lib/index', 'lib/activation', 'lib/group_moments', 'lib/source', 'group_norm_apply'],
     bindings: { x: source, weight, bias, stats, y: ctx.result() },
-    params: { ...shared, count, step, activation: activationCode(activation), eps },
+    params: { ...shared, count, step, activation: activationCode(activation), inPlace: 0, eps },
+    inPlace: X_IN_PLACE,
     workgroups: Math.ceil(count / 256),
     share: 0.5,
   });
@@ -90,7 +92,7 @@ export function recordRowNorm(
   const shift = ctx.optional(modulation?.shift);
   const given = (operand: Operand | undefined) => (operand ? 1 : 0);
   ctx.call({
-    kernel: [...reduction(ctx), 'row_norm'],
+    kernel: [...reduction(ctx), 'lib/source', 'row_norm'],
     bindings: { x: ctx.operand(x.id), weight, bias, scale, shift, y: ctx.result() },
     params: {
       rows,
@@ -101,8 +103,10 @@ export function recordRowNorm(
       hasScale: given(scale),
       hasShift: given(shift),
       tokens: rows / (x.shape[0] ?? 1),
+      inPlace: 0,
       eps: node.attrs.eps,
     },
+    inPlace: X_IN_PLACE,
     workgroups: rows,
   });
 }

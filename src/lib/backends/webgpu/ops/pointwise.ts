@@ -9,6 +9,9 @@ import { memoryShape, simplify, stridesOf } from './strided';
 
 const PER_GROUP = 256;
 
+/** For kernels that read x through lib/source.wgsl. */
+export const X_IN_PLACE = { x: { inPlace: 1 } } as const;
+
 function id(value: number | undefined): number {
   return value ?? -1;
 }
@@ -22,9 +25,10 @@ export const recordUnary: RecordOp<'unary'> = (ctx, node) => {
   else if (attrs.kind === 'affine') [a, b] = [attrs.scale, attrs.offset];
   else if (attrs.kind === 'clamp') [a, b] = [attrs.min, attrs.max];
   ctx.call({
-    kernel: ['lib/index', 'lib/activation', 'unary'],
+    kernel: ['lib/index', 'lib/activation', 'lib/source', 'unary'],
     bindings: { x: ctx.operand(id(node.inputs[0])), y: ctx.result() },
-    params: { count, kind: UNARY_CODES[attrs.kind], a, b },
+    params: { count, kind: UNARY_CODES[attrs.kind], inPlace: 0, a, b },
+    inPlace: X_IN_PLACE,
     workgroups: Math.ceil(count / PER_GROUP),
   });
 };
@@ -68,6 +72,8 @@ export const recordBinary: RecordOp<'binary'> = (ctx, node) => {
     { size: 1, a: 0, b: 0 },
   );
   const column = (key: 'size' | 'a' | 'b') => box.map((axis) => axis[key]);
+  const dense = stridesOf(column('size'));
+  const isDense = (key: 'a' | 'b') => box.every((axis, i) => axis.size === 1 || axis[key] === dense[i]);
   const two = (list: number[]) => [...list.slice(4), 0, 0];
   const count = elementCount(outShape);
   ctx.call({
@@ -76,6 +82,7 @@ export const recordBinary: RecordOp<'binary'> = (ctx, node) => {
     params: {
       count,
       kind: BINARY_CODES[node.attrs.kind],
+      inPlace: 0,
       size0: column('size').slice(0, 4),
       size1: two(column('size')),
       a0: column('a').slice(0, 4),
@@ -83,6 +90,7 @@ export const recordBinary: RecordOp<'binary'> = (ctx, node) => {
       b0: column('b').slice(0, 4),
       b1: two(column('b')),
     },
+    inPlace: { ...(isDense('a') ? { a: { inPlace: 1 } } : {}), ...(isDense('b') ? { b: { inPlace: 2 } } : {}) },
     workgroups: Math.ceil(count / PER_GROUP),
   });
 };
@@ -99,9 +107,10 @@ export const recordModulate: RecordOp<'modulate'> = (ctx, node) => {
   const count = elementCount(shape);
   const shiftOperand = ctx.optional(shift);
   ctx.call({
-    kernel: ['lib/index', 'modulate'],
+    kernel: ['lib/index', 'lib/source', 'modulate'],
     bindings: { x: ctx.operand(id(x)), scale: ctx.operand(id(scale)), shift: shiftOperand, y: ctx.result() },
-    params: { count, width, tokens, hasShift: shiftOperand ? 1 : 0 },
+    params: { count, width, tokens, hasShift: shiftOperand ? 1 : 0, inPlace: 0 },
+    inPlace: X_IN_PLACE,
     workgroups: Math.ceil(count / PER_GROUP),
   });
 };
@@ -122,9 +131,11 @@ export function recordSum(
         count,
         terms: part.length,
         accumulate: first > 0 ? 1 : 0,
+        inPlace: 0,
         coefficients: [0, 1, 2, 3].map((i) => part[i]?.[0] ?? 0),
       },
       workgroups: Math.ceil(count / PER_GROUP),
+      inPlace: { x0: { inPlace: 1 } },
       share: part.length / terms.length,
     });
   }

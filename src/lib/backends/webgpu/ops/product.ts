@@ -107,9 +107,10 @@ function recordRows(ctx: OpContext, product: Product, right: Right): void {
     ...(prologue ? { affine: prologue.affine } : {}),
   };
   const results = { bias: product.bias, residual: product.residual, y: product.y };
+  const inPlace = residualInPlace(product);
   const stored = [...base, 'lib/epilogue', 'emit/store', ...middle];
   const call = (rest: Pick<KernelCall, 'kernel' | 'workgroups'> & Partial<KernelCall>) =>
-    ctx.call({ bindings: { ...sources, ...results }, params, share, ...rest });
+    ctx.call({ bindings: { ...sources, ...results }, params, share, inPlace, ...rest });
   const blocks = Math.ceil(m / 4) * Math.ceil(n / 4);
   switch (choice.kernel) {
     case 'plain':
@@ -140,15 +141,21 @@ function recordRows(ctx: OpContext, product: Product, right: Right): void {
   }
   const partial = ctx.temp(4 * splits * m * n);
   const kernel = [...first, ...base, 'emit/partial', ...middle, ...last];
-  call({ kernel, overrides, bindings: { ...sources, partial }, workgroups });
+  call({ kernel, overrides, bindings: { ...sources, partial }, inPlace: undefined, workgroups });
   const { rowStart, yStride, activation, hasBias, hasResidual } = params;
   ctx.call({
     kernel: ['lib/index', 'lib/activation', 'lib/epilogue', 'gemm_reduce'],
     bindings: { ...results, partial },
     params: { m, n, splits, rowStart, yStride, activation, hasBias, hasResidual },
+    inPlace,
     share: 0,
     workgroups: Math.ceil((m * n) / 256),
   });
+}
+
+/** The epilogue adds a residual where it stores the sum. */
+function residualInPlace({ residual }: Product): KernelCall['inPlace'] {
+  return residual && { residual: { hasResidual: 2 } };
 }
 
 function productParams(product: Product, right: Right) {
@@ -201,6 +208,7 @@ function recordInteger(ctx: OpContext, product: Product, right: Right): void {
       y: product.y,
     },
     params: productParams(product, right),
+    inPlace: residualInPlace(product),
     share: n / product.matrix.weight.plan.rows,
     workgroups: Math.ceil(m / 64) * Math.ceil(n / 64),
   });

@@ -1,6 +1,7 @@
 /** Embedding tables, picked tokens, time features, rotary positions, pooling. */
 import { elementCount } from '../../../base/shape';
 import { timestepFrequencies } from '../../../graph/ops/timestep_embedding';
+import { X_IN_PLACE } from './pointwise';
 import type { RecordOp } from './registry';
 
 function id(value: number | undefined): number {
@@ -67,7 +68,7 @@ export const recordRope: RecordOp<'rope'> = (ctx, node) => {
   const { heads, pairing } = node.attrs;
   const count = elementCount(ctx.value(node.output).shape) / 2;
   ctx.call({
-    kernel: ['lib/index', 'rope'],
+    kernel: ['lib/index', 'lib/source', 'rope'],
     bindings: {
       x: ctx.operand(id(x)),
       cosTable: ctx.operand(id(cos)),
@@ -80,8 +81,10 @@ export const recordRope: RecordOp<'rope'> = (ctx, node) => {
       heads,
       tokens,
       tableBatch: ctx.value(id(cos)).shape[0] ?? 1,
+      inPlace: 0,
       halves: pairing === 'halves' ? 1 : 0,
     },
+    inPlace: X_IN_PLACE,
     workgroups: Math.ceil(count / 256),
   });
 };
