@@ -14,26 +14,11 @@ import { EngineService } from '../../src/lib/pipeline/engine_service';
 import type { EngineOptions, GenerateRequest, JobTelemetry, PixelImage } from '../../src/lib/rpc/engine';
 import { createClipTokenizer } from '../../src/lib/tokenizers/clip';
 import { encodePicture } from '../../workers/engine/encode_picture';
+import { BASE } from '../unit/pipeline/base_request';
 import { createTestBackend } from './test_backend';
 
 const clip = createClipTokenizer(clipVocabulary);
-const request: GenerateRequest = {
-  modelId: 'half',
-  prompt: 'a red mushroom',
-  negativePrompt: '',
-  steps: 2,
-  cfgScale: 4,
-  sampler: 'Euler',
-  schedule: 'Normal',
-  seed: 7,
-  widthPx: 64,
-  heightPx: 64,
-  batchSize: 1,
-  batchCount: 1,
-  clipSkip: 1,
-  noiseSource: 'CPU',
-  previewEvery: 0,
-};
+const request: GenerateRequest = { ...BASE, modelId: 'half', cfgScale: 4 };
 
 const read = async (url: string): Promise<ByteSource> =>
   memorySource(url.split('/').at(-1) ?? url, new Uint8Array(await (await fetch(url)).arrayBuffer()));
@@ -139,7 +124,7 @@ describe('pictures on WebGPU', () => {
 
   it('show no seams where the autoencoder runs in tiles', async () => {
     // Larger than the smallest tile.
-    const size = { widthPx: 288, heightPx: 64, steps: 1 };
+    const size = { widthPx: 264, heightPx: 64, steps: 1, cfgScale: 1 };
     const whole = await engine.make({ ...size, tiledVae: 'never' });
     const tiles = await engine.make({ ...size, tiledVae: 'always' });
     expect(tiles.telemetry.measures.join('; ')).toContain('in tiles of 256 pixels');

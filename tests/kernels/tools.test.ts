@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Autotuner, type KeyValueStore } from '../../src/lib/backends/webgpu/autotune';
 import type { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
-import { countNonFinite } from '../../src/lib/backends/webgpu/probe';
 import { supportTable } from '../../src/lib/backends/webgpu/support';
 import { DEFAULT_TILE, plainTuning, scratchFor } from '../../src/lib/backends/webgpu/tuning';
 import { attentionCandidates, candidates, tileMemoryBytes } from '../../src/lib/backends/webgpu/tuning_candidates';
@@ -17,22 +16,6 @@ beforeAll(async () => {
   backend = await createTestBackend();
 });
 afterAll(() => backend.dispose());
-
-describe('probe', () => {
-  it('counts infinities and NaNs, and nothing else', async () => {
-    const data = new Float32Array(1000).fill(3e38);
-    const clean = backend.upload({ shape: [1000], data });
-    data[0] = NaN;
-    data[500] = Infinity;
-    data[999] = -Infinity;
-    const broken = backend.upload({ shape: [1000], data });
-    expect(await countNonFinite(backend, clean)).toBe(0);
-    expect(await countNonFinite(backend, broken)).toBe(3);
-    clean.dispose();
-    broken.dispose();
-    expect(backend.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
-  });
-});
 
 describe('profile', () => {
   it.each([[[] as GPUFeatureName[]], [['timestamp-query'] as GPUFeatureName[]]])(

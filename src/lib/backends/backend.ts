@@ -21,6 +21,32 @@ export interface DeviceTensor {
   dispose(): void;
 }
 
+/** A picture's RGBA bytes, not premultiplied. */
+export interface PictureBytes {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** A linear map from a tensor's channels to colours of -1..1. */
+export interface ChannelColours {
+  /** One row [r, g, b] per channel. */
+  readonly factors: readonly (readonly [number, number, number])[];
+  readonly bias: readonly [number, number, number];
+}
+
+/** Pictures between bytes and tensors where a backend computes, so that bytes cross its border and not floats. */
+export interface PictureOps {
+  /** RGB over white as `[1, 3, H, W]` in 0..1, the nearest f32 of each. @throws AppError 'backend/…' */
+  upload(picture: PictureBytes): Promise<DeviceTensor>;
+  /**
+   * Picture `index` of `[N, C, H, W]`: without a map floor(255 v) of its values in 0..1, else the colours rounded.
+   * Opaque, except that a pixel whose values are no numbers has alpha 0.
+   * @throws AppError 'graph/shape', 'backend/…'
+   */
+  download(tensor: DeviceTensor, index?: number, colours?: ChannelColours): Promise<PictureBytes>;
+}
+
 /** Exact bytes of a compiled program; for WebGPU the pool then really holds these. */
 export interface MemoryPlan {
   readonly weightsBytes: number;
@@ -171,11 +197,15 @@ export interface Backend {
    */
   plan(graph: Graph, weights: WeightMap, options?: PlanOptions): PlannedProgram;
   upload(tensor: HostTensor): DeviceTensor;
+  /** Absent where tensors lie in host memory anyway. */
+  readonly pictures?: PictureOps;
   download(tensor: DeviceTensor): Promise<HostTensor>;
   /** Σ coefficient · tensor, all of one shape: the only arithmetic that samplers and guidance need. */
   lincomb(terms: readonly (readonly [number, DeviceTensor])[]): DeviceTensor;
   /** Live bytes; back at weights only after every job. */
   memory(): BackendMemory;
+  /** Bytes copied from the device to the host so far, where those are two places. */
+  readonly readBytes?: number;
   /** Reports runs from now on to one observer, or to nobody. */
   observe(observer: RunObserver | undefined): void;
   dispose(): Promise<void>;

@@ -1,16 +1,16 @@
 /** Latents ⇄ pictures through the model's autoencoder, one picture at a time; in tiles where the whole does not fit. */
-import type { HostTensor } from '../backends/backend';
+import type { Backend, DeviceTensor, HostTensor } from '../backends/backend';
 import { AppError } from '../base/errors';
 import type { PixelImage } from '../rpc/engine';
 import type { LoadedModel } from './loaded_model';
-import { pixelsToTensor, tensorToPixels } from './pixels';
+import { brokenPixel, downloadPicture, pixelsToTensor, tensorToPixels } from './pixels';
 import {
   tiledGraphs,
   buildVae,
-  runProgram,
   runTiledVae,
   tiledVae,
   TILE_SIDES_PX,
+  withOutputs,
   type TiledVae,
   type VaeSide,
   type VaeSize,
@@ -27,15 +27,20 @@ export async function decodeLatent(
 ): Promise<PixelImage> {
   assertFinite(latent, 'the latent');
   const [, , height = 0, width = 0] = latent.shape;
-  const pixels = await runVae(model, 'decoder', { height, width, circular: options.tiling }, latent, options.signal);
-  assertFinite(pixels, 'the picture');
-  return tensorToPixels(pixels);
+  const size = { height, width, circular: options.tiling };
+  const picture = await runVae(model, 'decoder', { size, input: latent, read: PICTURE }, options.signal);
+  const place = brokenPixel(picture);
+  if (place >= 0) throw nonFinite('the picture', place);
+  return picture;
 }
 
 function assertFinite({ data }: HostTensor, what: string): void {
   const place = data.findIndex((value: number) => !Number.isFinite(value));
-  if (place < 0) return;
-  throw new AppError(
+  if (place >= 0) throw nonFinite(what, place);
+}
+
+function nonFinite(what: string, place: number): AppError {
+  return new AppError(
     'job/non-finite',
     `decode: ${what} holds values that are not finite; try another sampler, a lower guidance scale or the WebAssembly backend (full f32), and get the model's file again when every picture fails.`,
     { details: { what, place } },
@@ -49,20 +54,25 @@ export interface EncodeImageOptions {
 
 /** A picture, already at the wanted size, as a latent `[1, C, h, w]` on the denoiser's side. */
 export function encodeImage(model: LoadedModel, image: PixelImage, options: EncodeImageOptions): Promise<HostTensor> {
-  return encodePixels(model, pixelsToTensor(image), options);
+  return encode(model, image, image, options);
 }
 
 /**
  * Pixels `[1, 3, H, W]` in 0..1 as a latent.
  * @throws AppError 'image/invalid' when a side is no multiple of the latent's stride
  */
-export async function encodePixels(
+export function encodePixels(model: LoadedModel, pixels: HostTensor, options: EncodeImageOptions): Promise<HostTensor> {
+  const [, , heightPx = 0, widthPx = 0] = pixels.shape;
+  return encode(model, pixels, { heightPx, widthPx }, options);
+}
+
+function encode(
   model: LoadedModel,
-  pixels: HostTensor,
+  input: HostTensor | PixelImage,
+  { heightPx, widthPx }: { readonly heightPx: number; readonly widthPx: number },
   options: EncodeImageOptions,
 ): Promise<HostTensor> {
   const { stride } = model.detected.latent;
-  const [, , heightPx = 0, widthPx = 0] = pixels.shape;
   if (heightPx % stride !== 0 || widthPx % stride !== 0) {
     throw new AppError(
       'image/invalid',
@@ -71,44 +81,73 @@ export async function encodePixels(
     );
   }
   const size = { height: heightPx / stride, width: widthPx / stride, circular: options.tiling };
-  return runVae(model, 'encoder', size, pixels, options.signal);
+  return runVae(model, 'encoder', { size, input, read: TENSOR }, options.signal);
 }
 
 /** How an autoencoder runs: whole, or in tiles of a side. */
 type VaeWay = { readonly kind: 'whole' } | { readonly kind: 'tiles'; readonly vae: TiledVae };
 
-/** Values beyond half precision are computed again in f32, and so is the rest of the job. */
-async function runVae(
-  model: LoadedModel,
-  side: VaeSide,
-  size: VaeSize,
-  input: HostTensor,
-  signal: AbortSignal | undefined,
-): Promise<HostTensor> {
-  const result = await runOnce(model, side, size, input, signal);
-  const repeats = model.vaePrecision === 'auto' && model.backend.roundsToHalf === true;
-  if (!repeats || result.data.every((value: number) => Number.isFinite(value))) return result;
-  model.vaePrecision = 'f32';
-  model.residency.onMeasure?.(`${side}: values left the range of half precision; repeated in f32`);
-  return runOnce(model, side, size, input, signal);
+/** How a result leaves the device, and whether all of it are numbers. */
+interface ResultKind<T> {
+  download(backend: Backend, tensor: DeviceTensor): Promise<T>;
+  fromHost(tensor: HostTensor): T;
+  isFinite(result: T): boolean;
 }
 
-function runOnce(
+const TENSOR: ResultKind<HostTensor> = {
+  download: (backend, tensor) => backend.download(tensor),
+  fromHost: (tensor) => tensor,
+  isFinite: ({ data }) => data.every((value: number) => Number.isFinite(value)),
+};
+
+const PICTURE: ResultKind<PixelImage> = {
+  download: downloadPicture,
+  fromHost: (tensor) => tensorToPixels(tensor),
+  isFinite: (image) => brokenPixel(image) < 0,
+};
+
+interface VaeRun<T> {
+  readonly size: VaeSize;
+  readonly input: HostTensor | PixelImage;
+  readonly read: ResultKind<T>;
+}
+
+/** Values beyond half precision are computed again in f32, and so is the rest of the job. */
+async function runVae<T>(
   model: LoadedModel,
   side: VaeSide,
-  size: VaeSize,
-  input: HostTensor,
+  run: VaeRun<T>,
   signal: AbortSignal | undefined,
-): Promise<HostTensor> {
+): Promise<T> {
+  const result = await runOnce(model, side, run, signal);
+  const repeats = model.vaePrecision === 'auto' && model.backend.roundsToHalf === true;
+  if (!repeats || run.read.isFinite(result)) return result;
+  model.vaePrecision = 'f32';
+  model.residency.onMeasure?.(`${side}: values left the range of half precision; repeated in f32`);
+  return runOnce(model, side, run, signal);
+}
+
+function runOnce<T>(
+  model: LoadedModel,
+  side: VaeSide,
+  { size, input, read }: VaeRun<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   return model.withRoom(side, async () => {
     const way = chooseWay(model, side, size);
-    if (way.kind === 'tiles') return runTiledVae(model, way.vae, input, signal);
+    if (way.kind === 'tiles') {
+      // Tiles are cut and joined on the host, as floats.
+      const tensor = 'rgba' in input ? pixelsToTensor(input) : input;
+      return read.fromHost(await runTiledVae(model, way.vae, tensor, signal));
+    }
     const key = JSON.stringify(size) + model.vaeKey;
     // Program and graph go together: nothing is built when the program is still there.
     const what = { component: side, key, build: () => buildVae(model.detected, side, size) };
-    const result = Object.values(await runProgram(model, what, input, signal))[0];
-    if (!result) throw new AppError('backend/run', `autoencoder: the ${side} gave no output.`);
-    return result;
+    return withOutputs(model, what, input, signal, (outputs) => {
+      const result = Object.values(outputs)[0];
+      if (!result) throw new AppError('backend/run', `autoencoder: the ${side} gave no output.`);
+      return read.download(model.backend, result);
+    });
   });
 }
 

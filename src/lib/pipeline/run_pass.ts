@@ -92,9 +92,7 @@ export async function runPass(options: PassOptions): Promise<SampledBatch> {
     async onStep({ i, denoised }) {
       const time = clock.tick(i + 1, steps);
       const wanted = request.previewEvery > 0 && (i + 1) % request.previewEvery === 0 && i + 1 < steps;
-      const preview = wanted
-        ? await previewOf(model, await model.backend.download(denoised), request.tiling === true)
-        : undefined;
+      const preview = wanted ? await previewOf(model, denoised, request.tiling === true) : undefined;
       options.onEvent({
         kind: 'step',
         step: i + 1,

@@ -15,8 +15,10 @@ import { fixedNorms, normSites, withNormMoments, type NormSite } from '../graph/
 import type { DetectedModel } from '../models/family';
 import type { BuiltGraph } from '../models/part';
 import { buildVaeDecoder, buildVaeEncoder } from '../models/vae';
+import type { PixelImage } from '../rpc/engine';
 import type { LoadedModel } from './loaded_model';
 import { MomentMeans } from './norm_moments';
+import { uploadPicture } from './pixels';
 import { cutTile, fade, sampleNearest, TileJoin, tileSpans, type Planes, type Span, type TileRules } from './tile_grid';
 
 export type VaeSide = 'decoder' | 'encoder';
@@ -263,30 +265,58 @@ async function runOne(
   return result;
 }
 
+/** A program of a model, by everything that it depends on. */
+export interface WantedProgram {
+  readonly component: string;
+  readonly key: string;
+  readonly build: () => BuiltGraph;
+}
+
 /** Compiles where needed, runs, reads every output back. */
-export async function runProgram(
+export function runProgram(
   model: LoadedModel,
-  { component, key, build }: { readonly component: string; readonly key: string; readonly build: () => BuiltGraph },
+  what: WantedProgram,
   inputs: Readonly<Record<string, HostTensor>> | HostTensor,
   signal: AbortSignal | undefined,
 ): Promise<Record<string, HostTensor>> {
+  return withOutputs(model, what, inputs, signal, async (outputs) => {
+    const results: Record<string, HostTensor> = {};
+    for (const [name, tensor] of Object.entries(outputs)) results[name] = await model.backend.download(tensor);
+    return results;
+  });
+}
+
+/**
+ * Compiles where needed, runs, and lets `read` see the outputs before they are disposed.
+ * @param inputs by name, or the one of the graph's only input; pictures go to the device as bytes
+ */
+export async function withOutputs<T>(
+  model: LoadedModel,
+  { component, key, build }: WantedProgram,
+  inputs: Readonly<Record<string, HostTensor>> | HostTensor | PixelImage,
+  signal: AbortSignal | undefined,
+  read: (outputs: Readonly<Record<string, DeviceTensor>>) => Promise<T>,
+): Promise<T> {
   const full = model.vaePrecision === 'f32' && model.backend.roundsToHalf === true;
   const options = full ? ({ precision: 'f32' } as const) : {};
   const program = await model.program(component, full ? `${key} f32` : key, build, options);
-  const named = 'data' in inputs ? { [inputName(program.graph)]: inputs as HostTensor } : inputs;
+  const only = isPicture(inputs) || 'data' in inputs;
+  const named = only ? { [inputName(program.graph)]: inputs as HostTensor | PixelImage } : inputs;
   const { backend } = model;
   const uploaded: Record<string, DeviceTensor> = {};
   let outputs: Record<string, DeviceTensor> = {};
   try {
-    for (const [name, tensor] of Object.entries(named)) uploaded[name] = backend.upload(tensor);
+    for (const [name, given] of Object.entries(named)) {
+      uploaded[name] = isPicture(given) ? await uploadPicture(backend, given) : backend.upload(given);
+    }
     outputs = await program.run(uploaded, signal ? { signal } : {});
-    const results: Record<string, HostTensor> = {};
-    for (const [name, tensor] of Object.entries(outputs)) results[name] = await backend.download(tensor);
-    return results;
+    return await read(outputs);
   } finally {
     for (const tensor of [...Object.values(uploaded), ...Object.values(outputs)]) tensor.dispose();
   }
 }
+
+const isPicture = (given: object): given is PixelImage => 'rgba' in given;
 
 function toPlanes({ shape, data }: HostTensor): Planes {
   const [, channels = 1, height = 1, width = 1] = shape;

@@ -9,7 +9,7 @@ import { buildSrvgg, type SrvggConfig } from '../models/upscaler/srvgg';
 import type { PixelImage } from '../rpc/engine';
 import { resample, type ResampleMode } from '../sampling/img2img/resample';
 import { cropImage } from './mask_image';
-import { pixelsToTensor, tensorToPixels } from './pixels';
+import { downloadPicture, pixelsToTensor, uploadPicture } from './pixels';
 import { resampleImage } from './resample';
 import type { Upscaler } from './upscalers';
 
@@ -199,22 +199,21 @@ async function runTile(
   const compiled = await model.program('upscaler', JSON.stringify({ file: part.file, ...spec }), () =>
     buildNetwork(part, spec),
   );
-  const pixels = pixelsToTensor(tile);
-  const inputs: Record<string, DeviceTensor> = { image: backend.upload(pixels) };
+  const inputs: Record<string, DeviceTensor> = { image: await uploadPicture(backend, tile) };
   if (compiled.graph.inputs.has('base')) {
     const { scale } = scaleOf(part);
     const [from, to] = [
       { height: tile.heightPx, width: tile.widthPx },
       { height: scale * tile.heightPx, width: scale * tile.widthPx },
     ];
-    const data = Float32Array.from(resample(pixels.data, from, to, 'bilinear'));
+    const data = Float32Array.from(resample(pixelsToTensor(tile).data, from, to, 'bilinear'));
     inputs['base'] = backend.upload({ shape: [1, 3, to.height, to.width], data });
   }
   try {
     const { pixels } = await compiled.run(inputs, signal ? { signal } : {});
     if (!pixels) throw new AppError('backend/run', `${compiled.graph.name}: gave no output.`);
     try {
-      return tensorToPixels(await backend.download(pixels));
+      return await downloadPicture(backend, pixels);
     } finally {
       pixels.dispose();
     }

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
 import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
 import { samplers } from '../../../src/lib/sampling/registry';
-import { boxMask, HIRES, openDefault, pattern, run, type Opened } from './harness';
+import { HIRES } from './base_request';
+import { boxMask, openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
 beforeAll(async () => {

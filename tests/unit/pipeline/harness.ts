@@ -6,6 +6,7 @@ import type { Backend, HostTensor } from '../../../src/lib/backends/backend';
 import { generate, type GenerateHost } from '../../../src/lib/pipeline/generate';
 import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
 import type { GenerateRequest, JobEvent, JobResult, PixelImage } from '../../../src/lib/rpc/engine';
+import { BASE } from './base_request';
 
 export interface Opened {
   readonly backend: Backend;
@@ -26,39 +27,6 @@ export async function openDefault(): Promise<Opened> {
     },
   };
 }
-
-/** Two Euler steps at 64 pixels. */
-export const BASE: GenerateRequest = {
-  modelId: 'default',
-  prompt: 'a red apple',
-  negativePrompt: '',
-  steps: 2,
-  cfgScale: 3,
-  sampler: 'Euler',
-  schedule: 'Normal',
-  seed: 7,
-  widthPx: 64,
-  heightPx: 64,
-  batchSize: 1,
-  batchCount: 1,
-  clipSkip: 1,
-  noiseSource: 'CPU',
-  previewEvery: 0,
-};
-
-/** A second pass of one step, half as large again. */
-export const HIRES: NonNullable<GenerateRequest['hires']> = {
-  upscaler: 'Latent',
-  scale: 1.5,
-  widthPx: 0,
-  heightPx: 0,
-  steps: 1,
-  strength: 0.6,
-  sampler: '',
-  schedule: '',
-  prompt: '',
-  negativePrompt: '',
-};
 
 export interface Ran {
   readonly result: JobResult;

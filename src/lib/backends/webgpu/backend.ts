@@ -25,6 +25,7 @@ import { GpuDevice, type DeviceOptions } from './device';
 import type { Engine } from './executor';
 import type { KernelSources } from './kernel_sources';
 import { LincombRunner } from './lincomb_runner';
+import { PictureRunner } from './picture_runner';
 import { PipelineCache } from './pipelines';
 import { memoryPlan, WebgpuProgram } from './program';
 import { readBuffer } from './read_buffer';
@@ -81,6 +82,7 @@ export class WebgpuBackend implements Backend {
   readonly streamsWeights = true;
   readonly sharesWeights = true;
   readonly engine: Engine;
+  readonly pictures: PictureRunner;
   readonly #options: WebgpuOptions;
   readonly #lincomb: LincombRunner;
   readonly #programs = new Set<WebgpuProgram>();
@@ -99,6 +101,7 @@ export class WebgpuBackend implements Backend {
     this.#options = options;
     this.#tuning = options.tuning ?? plainTuning;
     this.engine = engine;
+    this.pictures = new PictureRunner(engine);
     this.#lincomb = lincomb;
     this.#kernels = kernelStatus(gpu, new Map());
     this.#repacker = new Repacker(gpu, engine.pool, engine.pipelines);
@@ -119,6 +122,7 @@ export class WebgpuBackend implements Backend {
         queue: new SubmitQueue(gpu),
         guardBytes: options.guardBytes ?? 0,
         observer: undefined,
+        readBytes: 0,
       };
       return new WebgpuBackend(gpu, options, await LincombRunner.create(engine), engine);
     } catch (error) {
@@ -316,6 +320,10 @@ export class WebgpuBackend implements Backend {
       arenaBytes: pool.bytes('arena') + pool.bytes('staging'),
       tensorBytes: pool.bytes('tensors'),
     };
+  }
+
+  get readBytes(): number {
+    return this.engine.readBytes;
   }
 
   observe(observer: RunObserver | undefined): void {

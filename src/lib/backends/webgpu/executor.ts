@@ -18,6 +18,8 @@ export interface Engine {
   readonly guardBytes: number;
   /** Who is told of runs. */
   observer: RunObserver | undefined;
+  /** Bytes copied to the host so far. */
+  readBytes: number;
 }
 
 /** Groups of a linear grid over x and y; kernels guard against the surplus. */

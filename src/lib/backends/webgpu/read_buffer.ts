@@ -4,11 +4,12 @@ import type { Engine } from './executor';
 
 /** @throws AppError 'backend/device-lost', 'backend/out-of-memory', 'backend/run' */
 export async function readBuffer(
-  { pool, gpu, queue }: Engine,
+  engine: Engine,
   source: GPUBuffer,
   offset: number,
   bytes: number,
 ): Promise<ArrayBuffer> {
+  const { pool, gpu, queue } = engine;
   const staging = pool.allocate('download', bytes, 'staging', GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
   try {
     await pool.settle();
@@ -18,6 +19,7 @@ export async function readBuffer(
     await queue.drain();
     await Promise.race([staging.buffer.mapAsync(GPUMapMode.READ), gpu.lost]);
     gpu.assertUsable();
+    engine.readBytes += bytes;
     return staging.buffer.getMappedRange(0, bytes).slice(0);
   } catch (cause) {
     gpu.assertUsable();
