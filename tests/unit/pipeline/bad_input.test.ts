@@ -8,7 +8,8 @@ import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
 import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
 import { samplers } from '../../../src/lib/sampling/registry';
 import { schedules } from '../../../src/lib/sampling/schedule_registry';
-import { boxMask, HIRES, openDefault, pattern, run, type Opened } from './harness';
+import { HIRES } from './base_request';
+import { boxMask, openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
 beforeAll(async () => {

@@ -17,7 +17,8 @@ import { pixelsToTensor } from '../../../src/lib/pipeline/pixels';
 import type { ControlRequest, GenerateRequest } from '../../../src/lib/rpc/engine';
 import { difference } from '../../golden/models/compare';
 import { controlNetBytes, memoryNetworks } from './control_model';
-import { BASE, openDefault, pattern, run, type Opened } from './harness';
+import { BASE } from './base_request';
+import { openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
 let library: NetworkLibrary;

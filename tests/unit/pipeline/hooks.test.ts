@@ -8,7 +8,8 @@ import { HOOKS, OTHER_CALLBACKS, type HookName } from '../../../src/lib/extensio
 import { orderNames, type OrderWish } from '../../../src/lib/extensions/order';
 import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
 import { goldenGroup } from '../../golden/golden_dir';
-import { BASE, boxMask, openDefault, pattern, run, type Opened } from './harness';
+import { BASE } from './base_request';
+import { boxMask, openDefault, pattern, run, type Opened } from './harness';
 
 interface Settings {
   readonly n_iter: number;

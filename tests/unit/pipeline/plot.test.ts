@@ -9,7 +9,8 @@ import { runRequest } from '../../../src/lib/pipeline/run_request';
 import { readParameters } from '../../../src/lib/infotext/parameter_fields';
 import { readPicture } from '../../../src/lib/infotext/picture';
 import type { GenerateRequest, JobEvent, PixelImage } from '../../../src/lib/rpc/engine';
-import { BASE, openDefault, pattern, run, type Opened } from './harness';
+import { BASE } from './base_request';
+import { openDefault, pattern, run, type Opened } from './harness';
 
 let opened: Opened;
 beforeAll(async () => {

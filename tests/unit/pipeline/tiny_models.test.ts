@@ -27,7 +27,8 @@ import {
   type TinyFile,
 } from '../../tools/tiny_models';
 import { memoryNetworks } from './control_model';
-import { BASE, boxMask, pattern, run } from './harness';
+import { BASE } from './base_request';
+import { boxMask, pattern, run } from './harness';
 import { failure } from './tiny_model';
 import { openTiny, tinyBackend } from './tiny_set';
 
