@@ -1,14 +1,11 @@
-import AxeBuilder from '@axe-core/playwright';
+/**
+ * Every page and every panel that opens on one: axe in light, dark and forced colours, targets for fingers, 200 % zoom,
+ * and the layout at four sizes in a long and a right-to-left language.
+ */
 import type { Page } from '@playwright/test';
 import { expect, test } from './app';
+import { axeFindings } from './axe_findings';
 import { layoutFaults } from './layout_faults';
-
-const PAGES = ['', 'gallery', 'models', 'queue', 'engine', 'settings'] as const;
-const LOOKS = [
-  { name: 'light', media: { colorScheme: 'light' } },
-  { name: 'dark', media: { colorScheme: 'dark' } },
-  { name: 'forced colours', media: { colorScheme: 'dark', forcedColors: 'active' } },
-] as const;
 
 const SCREENS = [
   { width: 1280, height: 800 },
@@ -19,53 +16,126 @@ const SCREENS = [
 
 const link = (page: Page, path: string) => page.locator(`nav a[href$="/${path}"]`);
 
-for (const path of PAGES) {
-  test(`${path || 'create'}: no findings of axe, in light, dark and forced colours`, async ({ page, appUrl }) => {
-    await page.goto(appUrl + path);
-    await expect(page.getByRole('navigation')).toBeVisible();
-    await page.waitForTimeout(500);
-    for (const { name, media } of LOOKS) {
-      await page.emulateMedia(media);
-      const { violations } = await new AxeBuilder({ page })
-        .withTags(['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'])
-        .analyze();
-      const found = violations.map(
-        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`,
-      );
-      expect(found, name).toEqual([]);
-    }
-    await page.emulateMedia({ colorScheme: 'light', forcedColors: 'none' });
-    // 200 % zoom of a 1280 px window: nothing may need sideways scrolling.
-    await page.setViewportSize({ width: 640, height: 400 });
-    const wide = await page.evaluate(() => {
-      const main = document.querySelector('main');
-      return Math.max(
-        document.documentElement.scrollWidth - innerWidth,
-        (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0),
-      );
-    });
-    expect(wide, 'pixels that stick out at 200 %').toBeLessThanOrEqual(0);
-  });
+const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name, exact: true });
+
+/** What opens on a page: how, and the part that it shows. Closed by Escape, unless it says how. */
+interface Panel {
+  readonly name: string;
+  readonly part: string;
+  readonly open: (page: Page) => Promise<void>;
+  readonly close?: (page: Page) => Promise<void>;
 }
 
-test('buttons, fields and links are large enough to touch', async ({ page, appUrl }) => {
-  await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of PAGES) {
-    await page.goto(appUrl + path);
-    await expect(page.getByRole('navigation')).toBeVisible();
-    const small = await page.evaluate(() =>
-      [
-        ...document.querySelectorAll<HTMLElement>(
-          'button, a[href], select, textarea, summary, input:not([type=checkbox]):not([type=radio])',
-        ),
-      ]
-        .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches('.skip'))
-        .map((element) => ({ name: element.outerHTML.slice(0, 80), box: element.getBoundingClientRect() }))
-        .filter(({ box }) => box.height > 0 && box.height < 43.5)
-        .map(({ name, box }) => `${name} ${Math.round(box.width)}x${Math.round(box.height)}`),
-    );
-    expect(small, path || 'create').toEqual([]);
+const popup = (name: string): Panel => ({ name, part: '.studio-popup', open: (page) => button(page, name).click() });
+const drawer = (name: string, part: string): Panel => {
+  const toggle = (page: Page) => button(page, name).click();
+  return { name, part, open: toggle, close: toggle };
+};
+const stays = () => Promise.resolve();
+
+const PLACES: readonly { readonly path: string; readonly panels: readonly Panel[] }[] = [
+  {
+    path: '',
+    panels: [
+      drawer('Styles', '#prompt-tool'),
+      drawer('Presets', '#prompt-tool'),
+      drawer('History', '#prompt-tool'),
+      {
+        name: 'every group of settings',
+        part: '.controls',
+        open: async (page) => {
+          for (const name of ['Hires fix', 'Variation']) await page.getByRole('switch', { name, exact: true }).click();
+          // An opened group may bring closed ones of its own.
+          await page.evaluate(async () => {
+            const closed = '.controls [aria-expanded=false]:not([aria-controls=prompt-tool])';
+            for (let round = 0; round < 3; round++) {
+              for (const group of document.querySelectorAll<HTMLElement>(closed)) group.click();
+              await new Promise(requestAnimationFrame);
+            }
+          });
+        },
+        close: stays,
+      },
+      { name: 'palette', part: 'dialog[open]', open: (page) => page.keyboard.press('Control+k') },
+    ],
+  },
+  {
+    path: 'gallery',
+    panels: [
+      {
+        name: 'selection',
+        part: '.gallery .chosen',
+        open: (page) => page.locator('.scroller input').first().check(),
+        close: (page) => page.locator('.scroller input').first().uncheck(),
+      },
+      { name: 'picture', part: 'dialog[open]', open: (page) => page.locator('.scroller .open').first().click() },
+    ],
+  },
+  {
+    path: 'models',
+    panels: [
+      {
+        name: 'details',
+        part: 'article',
+        open: (page) => page.getByRole('article').getByText('Details', { exact: true }).first().click(),
+        close: stays,
+      },
+    ],
+  },
+  { path: 'queue', panels: [] },
+  { path: 'engine', panels: [] },
+  { path: 'settings', panels: [] },
+];
+
+const STUDIO_PANELS: readonly Panel[] = [
+  ...['Brush settings', 'Colour', 'View', 'Sketches', 'Parameters'].map(popup),
+  drawer('Layers', '.layers'),
+  { name: 'help', part: '[role=dialog]', open: (page) => page.keyboard.press('?') },
+];
+
+test('every page and every panel: no findings of axe, targets for fingers, 200 % zoom', async ({ app, page }) => {
+  const found: string[] = [];
+  const note = (where: string, faults: readonly string[]) => found.push(...faults.map((fault) => `${where}: ${fault}`));
+
+  async function look(where: string, panels: readonly Panel[]) {
+    console.log(where, performance.now());
+    note(where, await axeFindings(page, 'body'));
+    // 200 % of a 1280 px window, then a phone.
+    await page.setViewportSize({ width: 640, height: 400 });
+    note(`${where} at 200 %`, await layoutFaults(page));
+    await page.setViewportSize({ width: 390, height: 844 });
+    note(`${where} on a phone`, await layoutFaults(page, { touch: true }));
+    await page.setViewportSize({ width: 1280, height: 800 });
+    for (const { name, part, open, close } of panels) {
+      console.log(name, performance.now());
+      await open(page);
+      await expect(page.locator(part).first()).toBeVisible();
+      note(`${where}, ${name}`, await axeFindings(page, part));
+      if (close) await close(page);
+      else {
+        await page.keyboard.press('Escape');
+        await expect(page.locator(part)).toHaveCount(0);
+      }
+    }
   }
+
+  await app.open();
+  await app.generate({ prompt: 'a red apple', seed: 1, steps: 1 });
+  for (const { path, panels } of PLACES) {
+    await link(page, path).click();
+    await expect(link(page, path)).toHaveAttribute('aria-current', 'page');
+    await look(path || 'create', panels);
+  }
+  await link(page, '').click();
+  await page.getByRole('radio', { name: 'Sketch' }).click();
+  await expect(page.locator('canvas.surface')).toBeVisible();
+  await look('sketch', STUDIO_PANELS);
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: 'Type what you want to do' }).fill('upscale');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'Upscale' })).toBeVisible();
+  await look('upscale', []);
+  expect(found).toEqual([]);
 });
 
 test('nothing leaves its place at four sizes, in German and from right to left', async ({ page, appUrl }) => {
