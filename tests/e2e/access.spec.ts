@@ -98,7 +98,6 @@ test('every page and every panel: no findings of axe, targets for fingers, 200 %
   const note = (where: string, faults: readonly string[]) => found.push(...faults.map((fault) => `${where}: ${fault}`));
 
   async function look(where: string, panels: readonly Panel[]) {
-    console.log(where, performance.now());
     note(where, await axeFindings(page, 'body'));
     // 200 % of a 1280 px window, then a phone.
     await page.setViewportSize({ width: 640, height: 400 });
@@ -107,7 +106,6 @@ test('every page and every panel: no findings of axe, targets for fingers, 200 %
     note(`${where} on a phone`, await layoutFaults(page, { touch: true }));
     await page.setViewportSize({ width: 1280, height: 800 });
     for (const { name, part, open, close } of panels) {
-      console.log(name, performance.now());
       await open(page);
       await expect(page.locator(part).first()).toBeVisible();
       note(`${where}, ${name}`, await axeFindings(page, part));
@@ -121,15 +119,15 @@ test('every page and every panel: no findings of axe, targets for fingers, 200 %
 
   await app.open();
   await app.generate({ prompt: 'a red apple', seed: 1, steps: 1 });
+  await page.getByRole('radio', { name: 'Sketch' }).click();
+  await expect(page.locator('canvas.surface')).toBeVisible();
+  await look('sketch', STUDIO_PANELS);
+  await page.getByRole('radio', { name: 'Prompt' }).click();
   for (const { path, panels } of PLACES) {
     await link(page, path).click();
     await expect(link(page, path)).toHaveAttribute('aria-current', 'page');
     await look(path || 'create', panels);
   }
-  await link(page, '').click();
-  await page.getByRole('radio', { name: 'Sketch' }).click();
-  await expect(page.locator('canvas.surface')).toBeVisible();
-  await look('sketch', STUDIO_PANELS);
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: 'Type what you want to do' }).fill('upscale');
   await page.keyboard.press('Enter');

@@ -36,6 +36,8 @@ export async function axeFindings(page: Page, part: string): Promise<readonly st
     const rules = name === 'light' ? WCAG_22_AA : ['color-contrast'];
     const faults = await page.evaluate(
       async ([part, runOnly]) => {
+        // A new look reaches every element's colours with the next frame.
+        for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
         const { axe } = window as unknown as { axe: Axe };
         const { violations } = await axe.run(part, { runOnly, resultTypes: ['violations'] });
         return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);

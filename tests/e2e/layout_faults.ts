@@ -42,7 +42,7 @@ export function layoutFaults(page: Page, options: { readonly touch?: boolean } =
           faults.push(`text leaves ${name(element)}`);
         }
         const { height } = element.getBoundingClientRect();
-        if (touch && !element.matches('.skip') && height > 0 && height < touchPx) {
+        if (touch && !element.matches('.skip, .visually-hidden') && height > 0 && height < touchPx) {
           faults.push(`${Math.round(height)} px high: ${name(element)}`);
         }
       }

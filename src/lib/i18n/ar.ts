@@ -411,6 +411,7 @@ export const ar: FirstMessages = {
   'studio.strength': 'القوة',
   'studio.strength.steps': '{draft} خطوات، ثم {refine}',
   'studio.compare': 'مقارنة على اللوحة',
+  'studio.live.onCanvas': 'عرض على اللوحة',
   'studio.seed.lock': 'إبقاء البذرة',
   'studio.seed.new': 'فكرة أخرى',
   'studio.notice.pen-seen': 'وُجد قلم: القلم يرسم والأصابع تحرك اللوحة',

@@ -357,6 +357,7 @@ export const de: FirstMessages = {
   'studio.strength': 'Stärke',
   'studio.strength.steps': '{draft} Schritte, dann {refine}',
   'studio.compare': 'Auf der Leinwand vergleichen',
+  'studio.live.onCanvas': 'Auf der Leinwand zeigen',
   'studio.seed.lock': 'Startwert behalten',
   'studio.seed.new': 'Andere Idee',
   'studio.notice.pen-seen': 'Stift erkannt: Er zeichnet, Finger bewegen die Leinwand',

@@ -354,6 +354,7 @@ export const en = {
   'studio.strength': 'Strength',
   'studio.strength.steps': '{draft} steps, then {refine}',
   'studio.compare': 'Compare on the canvas',
+  'studio.live.onCanvas': 'Show it on the canvas',
   'studio.seed.lock': 'Keep the seed',
   'studio.seed.new': 'Another idea',
   'studio.notice.pen-seen': 'Pen found: it draws, fingers move the canvas',

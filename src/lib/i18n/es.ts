@@ -353,6 +353,7 @@ export const es: FirstMessages = {
   'studio.strength': 'Fuerza',
   'studio.strength.steps': '{draft} pasos, luego {refine}',
   'studio.compare': 'Comparar en el lienzo',
+  'studio.live.onCanvas': 'Mostrar en el lienzo',
   'studio.seed.lock': 'Conservar la semilla',
   'studio.seed.new': 'Otra idea',
   'studio.notice.pen-seen': 'Lápiz detectado: dibuja, los dedos mueven el lienzo',

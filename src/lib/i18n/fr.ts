@@ -352,6 +352,7 @@ export const fr: FirstMessages = {
   'studio.strength': 'Force',
   'studio.strength.steps': '{draft} étapes, puis {refine}',
   'studio.compare': 'Comparer sur la toile',
+  'studio.live.onCanvas': 'Montrer sur la toile',
   'studio.seed.lock': 'Garder la graine',
   'studio.seed.new': 'Une autre idée',
   'studio.notice.pen-seen': 'Stylet trouvé : il dessine, les doigts déplacent la toile',

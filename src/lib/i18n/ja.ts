@@ -342,6 +342,7 @@ export const ja: FirstMessages = {
   'studio.strength': '強さ',
   'studio.strength.steps': '{draft} ステップ、その後 {refine}',
   'studio.compare': 'キャンバスで比較',
+  'studio.live.onCanvas': 'キャンバスに表示',
   'studio.seed.lock': 'シードを保つ',
   'studio.seed.new': '別のアイデア',
   'studio.notice.pen-seen': 'ペンを検出：ペンで描き、指でキャンバスを動かします',

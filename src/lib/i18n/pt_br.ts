@@ -354,6 +354,7 @@ export const ptBR: FirstMessages = {
   'studio.strength': 'Força',
   'studio.strength.steps': '{draft} passos, depois {refine}',
   'studio.compare': 'Comparar na tela',
+  'studio.live.onCanvas': 'Mostrar na tela',
   'studio.seed.lock': 'Manter a semente',
   'studio.seed.new': 'Outra ideia',
   'studio.notice.pen-seen': 'Caneta detectada: ela desenha, os dedos movem a tela',

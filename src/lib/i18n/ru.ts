@@ -393,6 +393,7 @@ export const ru: FirstMessages = {
   'studio.strength': 'Сила',
   'studio.strength.steps': '{draft} шагов, затем {refine}',
   'studio.compare': 'Сравнить на холсте',
+  'studio.live.onCanvas': 'Показать на холсте',
   'studio.seed.lock': 'Сохранять зерно',
   'studio.seed.new': 'Другая идея',
   'studio.notice.pen-seen': 'Найдено перо: оно рисует, пальцы двигают холст',

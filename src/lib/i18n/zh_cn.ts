@@ -341,6 +341,7 @@ export const zhCN: FirstMessages = {
   'studio.strength': '强度',
   'studio.strength.steps': '{draft} 步，然后 {refine} 步',
   'studio.compare': '在画布上比较',
+  'studio.live.onCanvas': '在画布上显示',
   'studio.seed.lock': '保持种子',
   'studio.seed.new': '换个想法',
   'studio.notice.pen-seen': '检测到笔：笔画画，手指移动画布',

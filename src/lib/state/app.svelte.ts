@@ -68,7 +68,7 @@ export class AppState {
   #database: Promise<Database> | undefined;
   #defaultsTaken = false;
 
-  constructor(workers: Readonly<Record<'engine' | 'models' | 'preprocess', WorkerFactory>>, baseUrl: string) {
+  constructor(workers: Readonly<Record<'engine' | 'models' | 'preprocess' | 'psd', WorkerFactory>>, baseUrl: string) {
     this.engine = new EngineState(workers.engine, baseUrl);
     this.generation = new GenerationState(this.engine);
     const settings = new SettingsStore(() => this.database());
@@ -96,7 +96,7 @@ export class AppState {
     });
     this.generation.onImage = (result) => void this.gallery.keep(result, this.engine.model?.name ?? '');
     this.generation.onRunning = (running, pictures) => this.#followJob(running, pictures);
-    this.studio = new StudioState(() => this.database(), settings);
+    this.studio = new StudioState(() => this.database(), settings, workers.psd);
     const around = {
       sketch: () => this.studio.flatPicture(),
       layer: (id: string) => this.studio.layerPicture(id),

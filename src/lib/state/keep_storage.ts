@@ -12,6 +12,12 @@ export function keepStorage(): Promise<void> {
   return asked;
 }
 
+/** The user asks, by a button: may be refused now and granted later, so it is asked every time. */
+export function askToKeep(): Promise<void> {
+  asked = ask();
+  return asked;
+}
+
 async function ask(): Promise<void> {
   const usage = await storageUsage();
   if (usage && !usage.persistent) await requestPersistence();

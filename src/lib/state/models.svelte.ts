@@ -19,9 +19,10 @@ import type {
   UnfinishedImport,
 } from '../rpc/models';
 import { installErrorTransfer } from '../rpc/error_transfer';
-import { requestPersistence, storageUsage, type StorageUsage } from '../storage/usage';
+import { storageUsage, type StorageUsage } from '../storage/usage';
 import { pickInPlace } from './dropped_files';
 import type { WorkerFactory } from './engine.svelte';
+import { askToKeep } from './keep_storage';
 import type { ModelView } from './model_list';
 import type { KnownModel } from './settings_from_parameters';
 import { atMostEvery, RateMeter, type TransferRate } from './transfer_rate';
@@ -289,7 +290,7 @@ export class ModelsState {
   }
 
   async persist(): Promise<void> {
-    await requestPersistence();
+    await askToKeep();
     this.usage = await storageUsage();
   }
 

@@ -1,4 +1,5 @@
 /** The documents of the studio: which one is open, the others, saved by themselves and held by one tab at a time. */
+import type { Remote } from 'comlink';
 import { toPlainError, type PlainError } from '../base/errors';
 import type { CanvasEngine, EngineNotice } from '../canvas/canvas_engine';
 import { createDocument, type CanvasDocument } from '../canvas/document/document';
@@ -6,12 +7,13 @@ import { createLayerProps } from '../canvas/document/layer';
 import { DocumentEditor } from '../canvas/document_editor';
 import type { Rgb } from '../canvas/document/pixels';
 import type { Size } from '../canvas/geometry/viewport';
+import type { LayeredPicture, PsdContract } from '../canvas/serial/psd_file';
 import { restoreDocument, type DocumentRecord, type TileRecord } from '../canvas/serial/records';
 import type { Database } from '../storage/database';
 import { DocumentStore, type DocumentEntry } from '../storage/document_store';
 import type { SettingsStore } from '../storage/settings_store';
 import { Autosave } from './autosave.svelte';
-import type { LayeredPicture } from './psd_file';
+import type { WorkerFactory } from './engine.svelte';
 import { StudioTools } from './studio_tools.svelte';
 
 export interface StudioNotice {
@@ -34,8 +36,11 @@ export abstract class StudioDocuments extends StudioTools {
   #opening: Promise<void> | undefined;
   #release: (() => void) | undefined;
 
-  constructor(database: () => Promise<Database>, settings: SettingsStore) {
+  readonly #createPsdWorker: WorkerFactory;
+
+  constructor(database: () => Promise<Database>, settings: SettingsStore, createPsdWorker: WorkerFactory) {
     super(settings);
+    this.#createPsdWorker = createPsdWorker;
     this.#store = new DocumentStore(database);
   }
 
@@ -62,10 +67,25 @@ export abstract class StudioDocuments extends StudioTools {
   }
 
   /**
-   * A file's layers as a document of their own, stored at once.
-   * @throws AppError `canvas/too-large`, `canvas/invalid` for what no document can hold
+   * A PSD's layers as a document of their own, stored at once.
+   * @throws AppError `image/invalid` for what is no 8-bit PSD, `canvas/too-large` for what no document can hold
    */
-  async openLayers(picture: LayeredPicture, name: string): Promise<void> {
+  async importPsd(file: File, name: string): Promise<void> {
+    await this.#openLayers(await this.#psd((psd) => psd.read(file, file.name)), name);
+  }
+
+  /** @param names  what unnamed layers are called in the file, by layer id */
+  async exportPsd(names: ReadonlyMap<string, string>): Promise<Blob | undefined> {
+    const saved = this.engine?.encodeChanges(-1, { compress: false });
+    return saved && this.#psd((psd) => psd.write(saved, names));
+  }
+
+  async #psd<T>(work: (psd: Remote<PsdContract>) => Promise<T>): Promise<T> {
+    const { inPsdWorker } = await import('./psd_worker');
+    return inPsdWorker(this.#createPsdWorker, work);
+  }
+
+  async #openLayers(picture: LayeredPicture, name: string): Promise<void> {
     const id = crypto.randomUUID();
     const layers = picture.layers.map((layer, i) => createLayerProps(`layer-${i + 1}`, 'paint', layer.name));
     const { width, height, background } = picture;

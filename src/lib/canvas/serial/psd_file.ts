@@ -5,11 +5,12 @@
  * effects as the pixels that the file holds for them.
  */
 import type { BlendMode, Layer as PsdLayer, PixelData, Psd } from 'ag-psd';
-import { AppError } from '../base/errors';
-import type { CanvasEngine } from '../canvas/canvas_engine';
-import { BLEND_MODES, type BlendModeId } from '../canvas/document/blend_modes';
-import { assertDocumentSize, MAX_LAYERS, MAX_PIXELS } from '../canvas/document/document';
-import type { OwnedImage, Rgb } from '../canvas/document/pixels';
+import { AppError } from '../../base/errors';
+import { BLEND_MODES, type BlendModeId } from '../document/blend_modes';
+import { assertDocumentSize, MAX_LAYERS, MAX_PIXELS } from '../document/document';
+import type { OwnedImage, Rgb } from '../document/pixels';
+import type { DocumentEditor } from '../document_editor';
+import type { SavedChanges } from './changes';
 
 /** A layer as files know it. Its picture may be smaller than the document. */
 export interface FileLayer {
@@ -29,6 +30,14 @@ export interface LayeredPicture {
   readonly background: Rgb | undefined;
   /** Bottom first. */
   readonly layers: readonly FileLayer[];
+}
+
+/** What the PSD worker does for the page. Plain data only. */
+export interface PsdContract {
+  /** @param saved all of a document, as `encodeChanges(-1)` gives it; `names` as of `writePsdFile` */
+  write(saved: SavedChanges, names: ReadonlyMap<string, string>): Promise<Blob>;
+  /** See `readPsdFile`. */
+  read(file: Blob, name: string): Promise<LayeredPicture>;
 }
 
 export const PSD_TYPE = 'image/vnd.adobe.photoshop';
@@ -56,15 +65,15 @@ async function agPsd() {
 }
 
 /** @param names  what unnamed layers are called in the file, by layer id */
-export async function writePsdFile(engine: CanvasEngine, names: ReadonlyMap<string, string>): Promise<Blob> {
+export async function writePsdFile(editor: DocumentEditor, names: ReadonlyMap<string, string>): Promise<Blob> {
   const { writePsdUint8Array } = await agPsd();
-  const { width, height } = engine.size;
-  const { background } = engine;
+  const { width, height } = editor.size;
+  const { background } = editor;
   const children: PsdLayer[] = background
     ? [{ name: BACKGROUND_NAME, top: 0, left: 0, imageData: solid(width, height, background) }]
     : [];
-  for (const { id, name, visible, opacity, blendMode, locked } of engine.layers()) {
-    const { image, at } = trim(engine.exportLayer(id));
+  for (const { id, name, visible, opacity, blendMode, locked } of editor.layers()) {
+    const { image, at } = trim(editor.exportLayer(id));
     children.push({
       name: name || (names.get(id) ?? id),
       hidden: !visible,
@@ -76,7 +85,7 @@ export async function writePsdFile(engine: CanvasEngine, names: ReadonlyMap<stri
       ...(image ? { imageData: image } : {}),
     });
   }
-  const psd: Psd = { width, height, children, imageData: engine.composite({ x: 0, y: 0, width, height }, 'flat') };
+  const psd: Psd = { width, height, children, imageData: editor.exportFlat() };
   return new Blob([Uint8Array.from(writePsdUint8Array(psd, { noBackground: true }))], { type: PSD_TYPE });
 }
 

@@ -1,9 +1,9 @@
 import { readPsd, writePsdUint8Array, type Psd } from 'ag-psd';
 import { describe, expect, it } from 'vitest';
-import { CanvasEngine } from '../../../src/lib/canvas/canvas_engine';
-import { createDocument } from '../../../src/lib/canvas/document/document';
-import { createLayerProps } from '../../../src/lib/canvas/document/layer';
-import { readPsdFile, writePsdFile } from '../../../src/lib/state/psd_file';
+import { CanvasEngine } from '../../../../src/lib/canvas/canvas_engine';
+import { createDocument } from '../../../../src/lib/canvas/document/document';
+import { createLayerProps } from '../../../../src/lib/canvas/document/layer';
+import { readPsdFile, writePsdFile } from '../../../../src/lib/canvas/serial/psd_file';
 
 function engineOf(background: readonly [number, number, number] | undefined): CanvasEngine {
   const layers = [
