@@ -163,13 +163,23 @@ test('nothing leaves its place at four sizes, in German and from right to left',
   expect(found).toEqual([]);
 });
 
-test('the keyboard alone makes a picture and reaches it in the gallery', async ({ app, page }) => {
+test('the keyboard alone makes a picture and reaches it in the gallery, without motion for who wants none', async ({
+  app,
+  page,
+}) => {
+  await page.emulateMedia({ reducedMotion: 'reduce' });
   await app.open();
   await app.prompt.focus();
   await page.keyboard.type('a red apple, 3d');
   await page.locator('#steps').fill('2');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Control+Enter');
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
+  const moving = () =>
+    page.evaluate(
+      () => document.getAnimations().filter(({ effect }) => Number(effect?.getTiming().duration) > 1).length,
+    );
+  expect(await moving()).toBe(0);
   await expect(page.getByRole('status').filter({ hasText: 'The picture is ready.' })).toHaveCount(1);
   await page.keyboard.press('Control+k');
   await page.keyboard.type('gallery');

@@ -5,6 +5,7 @@
 import type { Locator, Page } from '@playwright/test';
 import { serveApp } from '../tools/serve.mjs';
 import { AppPage, buildDir, expect, test } from './app';
+import { around, centre, darkPixels, draw, openStudio } from './canvas_page';
 
 /** Runs code in the engine's worker before its own. */
 async function patchEngine(page: Page, code: string): Promise<void> {
@@ -154,10 +155,16 @@ test('a damaged stored model is deleted and fetched again', async ({ app, page }
   await app.generate(quick);
 });
 
-test('a worker that dies in mid-job: typed, started again, the form stays', async ({ page, appUrl }) => {
+test('a worker that dies in mid-job: typed, started again, the form and the sketch stay', async ({ page, appUrl }) => {
   // Not the `app` fixture: the worker's own error counts as one of the page there.
   const app = new AppPage(page, appUrl);
-  await app.open();
+  await openStudio(page, appUrl);
+  const middle = await centre(page);
+  await draw(page, middle, around(middle, 120, 60));
+  const ink = await darkPixels(page);
+  expect(ink).toBeGreaterThan(100);
+  await page.getByRole('radio', { name: 'Prompt' }).click();
+  await app.ready();
   await app.prompt.fill('a blue car');
   await page.locator('#steps').fill('50');
   await page.locator('#steps').press('Tab');
@@ -176,6 +183,8 @@ test('a worker that dies in mid-job: typed, started again, the form stays', asyn
   await expect(app.prompt).toHaveValue('a blue car');
   await expect(page.locator('#steps')).toHaveValue('50');
   await app.generate({ prompt: 'a blue car', seed: 4, steps: 2 });
+  await page.getByRole('radio', { name: 'Sketch' }).click();
+  await expect.poll(() => darkPixels(page), { message: 'the sketch was never at risk' }).toBe(ink);
 });
 
 test('a file that is no model is refused with a reason, and nothing else changes', async ({ app, page }) => {

@@ -14,6 +14,7 @@ import { converted, TINY, tinyLora, tinyModel, type TinyFile } from '../tools/ti
 import { controlNetBytes } from '../unit/pipeline/control_model';
 import { pattern } from '../unit/pipeline/harness';
 import { expect, test, type AppPage } from './app';
+import { around, centre, draw, openPanel, surface } from './canvas_page';
 
 let folder = '';
 let parts: string[] = [];
@@ -175,4 +176,22 @@ test('a GGUF and an NF4 transformer with stored parts draw with two LoRAs from t
   await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 2 });
   const controlled = await parametersOf(app);
   expect(controlled.text).toMatch(/ControlNet 0: "Module: canny, Model: edges \[[0-9a-f]+\], Weight: 0\.8/);
+
+  // A layer drawn for control steers too, as it is; erased, it steers to another picture.
+  await page.getByRole('radio', { name: 'Sketch' }).click();
+  await expect(surface(page)).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await openPanel(page, 'Add a layer');
+  await page
+    .locator('.studio-popup')
+    .getByRole('button', { name: /^Control/ })
+    .click();
+  const middle = await centre(page);
+  await draw(page, around(middle, -120, 40), around(middle, 60, 60));
+  await page.getByRole('button', { name: 'Shape the picture with it' }).click();
+  await app.generateButton.click();
+  await expect(page.locator('.live-picture')).toBeVisible();
+  await expect(app.generateButton).toBeVisible();
+  const byLayer = await parametersOf(app);
+  expect(byLayer.text).toMatch(/ControlNet 1: "Module: none, Model: edges/);
 });

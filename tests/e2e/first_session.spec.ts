@@ -7,13 +7,9 @@ import type { CDPSession, Page } from '@playwright/test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from './app';
+import { darkPixels, surface as canvasOf, type Point } from './canvas_page';
 
 test.use({ viewport: { width: 1180, height: 820 }, hasTouch: true, deviceScaleFactor: 1, installable: true });
-
-interface Point {
-  readonly x: number;
-  readonly y: number;
-}
 
 const shots = process.env['SESSION_SHOTS'];
 const shot = async (page: Page, name: string): Promise<void> => {
@@ -56,16 +52,6 @@ function apple({ x, y }: Point, radius: number): Point[][] {
   return [outline, stalk, leaf];
 }
 
-const darkPixels = (page: Page): Promise<number> =>
-  page.locator('canvas.surface').evaluate((canvas: HTMLCanvasElement) => {
-    const data = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
-    let dark = 0;
-    for (let i = 0; i < data.length; i += 4) {
-      if (data[i + 3] === 255 && (data[i] ?? 0) + (data[i + 1] ?? 0) + (data[i + 2] ?? 0) < 300) dark++;
-    }
-    return dark;
-  });
-
 /** Mean colour of a blob of the live picture. */
 const meanColour = (page: Page): Promise<number[]> =>
   page.locator('.live-picture').evaluate(async (image: HTMLImageElement) => {
@@ -90,7 +76,7 @@ test('a first session on a tablet, from three strokes to a picture that survives
   await page.goto(app.url);
   await shot(page, '01-first-look');
   await page.getByRole('radio', { name: 'Sketch' }).tap();
-  const surface = page.locator('canvas.surface');
+  const surface = canvasOf(page);
   await expect(surface).toBeVisible();
   await shot(page, '02-sketch');
   const box = await surface.boundingBox();

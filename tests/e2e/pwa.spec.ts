@@ -16,7 +16,10 @@ interface Manifest {
   readonly file_handlers: readonly { readonly action: string; readonly accept: Readonly<Record<string, string[]>> }[];
 }
 
-test('the manifest names files and pages that exist', async ({ page, appUrl }) => {
+test('the manifest names files and pages that exist, and the browser would install the app', async ({
+  page,
+  appUrl,
+}) => {
   const manifest = (await (await page.request.get(`${appUrl}manifest.webmanifest`)).json()) as Manifest;
   for (const { src } of [...manifest.icons, ...manifest.screenshots])
     expect(existsSync(join(buildDir, src)), src).toBe(true);
@@ -27,7 +30,14 @@ test('the manifest names files and pages that exist', async ({ page, appUrl }) =
     await expect(page.getByRole('navigation').locator('[aria-current=page]')).toHaveCount(1);
   }
   expect(manifest.share_target).toMatchObject({ action: './share', method: 'POST' });
-  expect(manifest.file_handlers.flatMap(({ accept }) => Object.values(accept).flat())).toContain('.safetensors');
+  const opened = manifest.file_handlers.flatMap(({ accept }) => Object.values(accept).flat());
+  expect(opened).toEqual(expect.arrayContaining(['.png', '.psd', '.safetensors', '.gguf']));
+  const cdp = await page.context().newCDPSession(page);
+  const { errors } = await cdp.send('Page.getAppManifest');
+  expect(errors).toEqual([]);
+  const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
+  // Tests run in a private window, where nothing installs.
+  expect(installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito')).toEqual([]);
 });
 
 test('every page opens without a network after the first visit, and the app draws', async ({ app, page, context }) => {
@@ -95,6 +105,34 @@ test('what another app shares arrives without a network: a text as the prompt, a
   await page.getByRole('button', { name: 'Layers', exact: true }).click();
   await expect(page.getByRole('button', { name: 'photo.png' })).toBeVisible();
   await context.setOffline(false);
+});
+
+test('files that the system opens with the app: settings from a picture, a sketch from a photo, a model', async ({
+  page,
+  appUrl,
+}) => {
+  await page.addInitScript(() => {
+    const opened: unknown[] = [];
+    const setConsumer = (consumer: unknown) => Object.assign(window, { openWith: consumer, opened });
+    Object.defineProperty(window, 'launchQueue', { value: { setConsumer } });
+  });
+  await page.goto(appUrl);
+  const open = (name: string, bytes: Buffer) =>
+    page.evaluate(
+      ([name, bytes]) => {
+        const { openWith } = window as unknown as { openWith: (launch: { files: unknown[] }) => void };
+        openWith({ files: [{ getFile: () => Promise.resolve(new File([new Uint8Array(bytes)], name)) }] });
+      },
+      [name, [...bytes]] as const,
+    );
+  await expect.poll(() => page.evaluate(() => 'openWith' in window)).toBe(true);
+  await open('cut.gguf', Buffer.from('GGUF\x03\0\0\0\xff', 'latin1'));
+  await expect(page.getByRole('alert').filter({ hasText: 'file/' })).toBeVisible();
+  expect(page.url()).toContain('models');
+  await open('photo.png', await page.screenshot({ clip: { x: 0, y: 0, width: 64, height: 48 } }));
+  await expect(page.locator('canvas.surface')).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'photo.png' })).toBeVisible();
 });
 
 test('a new version waits for the running job, then for the user', async ({ page }) => {

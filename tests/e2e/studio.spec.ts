@@ -1,96 +1,20 @@
-import type { CDPSession, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
 import { readFileSync } from 'node:fs';
 import type { InkReadings } from '../../src/lib/ui/studio/ink_meter';
 import { expect, test } from './app';
-
-interface Point {
-  readonly x: number;
-  readonly y: number;
-}
-
-const surface = (page: Page) => page.locator('canvas.surface');
-
-async function openStudio(page: Page, url: string): Promise<void> {
-  await page.goto(url);
-  await page.getByRole('radio', { name: 'Sketch' }).click();
-  await expect(surface(page)).toBeVisible();
-  // The picture is fitted once the layout rests.
-  await expect.poll(() => inkAt(page, 0.5, 0.5)).not.toBe(0);
-}
-
-/** Centre of the surface, CSS pixels of the page. */
-async function centre(page: Page): Promise<Point> {
-  const box = await surface(page).boundingBox();
-  if (!box) throw new Error('the canvas has no box');
-  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-}
-
-/** Sum of red, green and blue that the visible canvas shows at a share of its size; 0 outside the document. */
-function inkAt(page: Page, shareX: number, shareY: number): Promise<number> {
-  return surface(page).evaluate(
-    (canvas, [x, y]) => {
-      const context = (canvas as HTMLCanvasElement).getContext('2d');
-      const { width, height } = canvas as HTMLCanvasElement;
-      const [r = 0, g = 0, b = 0] =
-        context?.getImageData(Math.round(x * width), Math.round(y * height), 1, 1).data ?? [];
-      return r + g + b;
-    },
-    [shareX, shareY] as const,
-  );
-}
-
-/** How many pixels of the visible canvas are dark. */
-function darkPixels(page: Page): Promise<number> {
-  return surface(page).evaluate((canvas) => {
-    const { width, height } = canvas as HTMLCanvasElement;
-    const { data = [] } = (canvas as HTMLCanvasElement).getContext('2d')?.getImageData(0, 0, width, height) ?? {};
-    let dark = 0;
-    for (let i = 0; i < data.length; i += 4) {
-      if (data[i + 3] === 255 && (data[i] ?? 0) + (data[i + 1] ?? 0) + (data[i + 2] ?? 0) < 300) dark++;
-    }
-    return dark;
-  });
-}
-
-async function pen(cdp: CDPSession, points: readonly Point[], force: (i: number) => number, lift = true) {
-  const send = (type: 'mousePressed' | 'mouseMoved' | 'mouseReleased', at: Point, pressure: number) =>
-    cdp.send('Input.dispatchMouseEvent', {
-      type,
-      ...at,
-      button: 'left',
-      buttons: type === 'mouseReleased' ? 0 : 1,
-      pointerType: 'pen',
-      force: pressure,
-      clickCount: 1,
-    });
-  const [first] = points;
-  const last = points.at(-1);
-  if (!first || !last) return;
-  await send('mousePressed', first, force(0));
-  // Not awaited one by one: the browser joins them into events with coalesced samples, as with a real pen.
-  await Promise.all(points.map((point, i) => send('mouseMoved', point, force(i))));
-  if (lift) await send('mouseReleased', last, 0);
-}
-
-const line = (from: Point, to: Point, count = 40): Point[] =>
-  Array.from({ length: count + 1 }, (_, i) => ({
-    x: from.x + ((to.x - from.x) * i) / count,
-    y: from.y + ((to.y - from.y) * i) / count,
-  }));
-
-const around = ({ x, y }: Point, dx: number, dy: number): Point => ({ x: x + dx, y: y + dy });
-
-/** Closes the panel that is open; nothing is pressed through it. */
-async function closePanel(page: Page): Promise<void> {
-  await page.keyboard.press('Escape');
-  await expect(page.locator('.studio-popup')).toHaveCount(0);
-}
-
-/** Opens a panel of the studio and waits until its focus has settled, so that nothing closes it again. */
-async function openPanel(page: Page, name: string): Promise<void> {
-  await page.getByRole('button', { name, exact: true }).click();
-  await expect(page.locator('.studio-popup:focus-within')).toBeVisible();
-}
+import {
+  around,
+  centre,
+  closePanel,
+  darkPixels,
+  draw,
+  inkAt,
+  line,
+  openPanel,
+  openStudio,
+  pen,
+  surface,
+} from './canvas_page';
 
 /** Share of the screen's pixels that a full repaint draws in another way than the strokes left them. */
 function seams(page: Page): Promise<number> {
@@ -290,66 +214,6 @@ test('a reload in the middle of a stroke brings back what was finished', async (
   await expect.poll(() => darkPixels(page)).toBe(finished);
 });
 
-test('the picture follows the sketch, and becomes a layer', async ({ app, page }) => {
-  await openStudio(page, app.url);
-  await page.getByLabel('Prompt', { exact: true }).fill('a red apple, 3d');
-  const middle = await centre(page);
-  await page.getByRole('switch', { name: 'Live' }).click();
-  await page.mouse.move(middle.x - 100, middle.y);
-  await page.mouse.down();
-  await page.mouse.move(middle.x + 100, middle.y + 10, { steps: 10 });
-  await page.mouse.up();
-  const picture = page.locator('.live-picture');
-  await expect(picture).toBeVisible();
-  const first = await picture.getAttribute('src');
-  await page.mouse.move(middle.x, middle.y - 100);
-  await page.mouse.down();
-  await page.mouse.move(middle.x + 10, middle.y + 100, { steps: 10 });
-  await page.mouse.up();
-  await expect.poll(() => picture.getAttribute('src')).not.toBe(first);
-  await page.getByRole('switch', { name: 'Live' }).click();
-  await expect(page.getByText('Live is off')).toBeVisible();
-  await page.getByRole('button', { name: 'Use as a layer' }).click();
-  await page.getByRole('button', { name: 'Layers' }).click();
-  await expect(page.getByRole('button', { name: /^Result \d+/ })).toHaveAttribute('aria-pressed', 'true');
-  await page.getByRole('button', { name: 'Undo' }).click();
-  await page.getByRole('button', { name: 'Undo' }).click();
-  await expect(page.getByRole('button', { name: /^Result \d+/ })).toHaveCount(0);
-});
-
-test('what the mask leaves out stays as it was drawn', async ({ app, page }) => {
-  await openStudio(page, app.url);
-  const middle = await centre(page);
-  await openPanel(page, 'Colour');
-  await page.getByRole('button', { name: '#346ed2' }).click();
-  await closePanel(page);
-  await page.getByRole('button', { name: 'Fill', exact: true }).click();
-  await page.mouse.click(middle.x, middle.y);
-  const blue = 0x34 + 0x6e + 0xd2;
-  await expect.poll(() => inkAt(page, 0.5, 0.2)).toBe(blue);
-  await page.getByRole('button', { name: /^Mask brush/ }).click();
-  await page.mouse.move(middle.x - 30, middle.y);
-  await page.mouse.down();
-  await page.mouse.move(middle.x + 30, middle.y, { steps: 5 });
-  await page.mouse.up();
-  await page.getByRole('button', { name: 'Layers', exact: true }).click();
-  await page.getByLabel('Feather').fill('6');
-  await expect(page.getByText('Feather · 6 px')).toBeVisible();
-  await page.getByRole('button', { name: 'Layers', exact: true }).click();
-  await openPanel(page, 'Parameters');
-  await page.locator('#steps').fill('3');
-  await page.locator('#steps').press('Tab');
-  await closePanel(page);
-  await app.generateButton.click();
-  await expect(page.locator('.live-picture')).toBeVisible();
-  await expect(app.generateButton).toBeVisible();
-  await page.getByRole('button', { name: 'Use as a layer' }).click();
-  await page.getByRole('button', { name: 'Layers' }).click();
-  await expect(page.getByRole('button', { name: /^Result \d+/ })).toBeVisible();
-  // Far from the mask the picture is the sketch, up to the rounding of scaling.
-  await expect.poll(async () => Math.abs((await inkAt(page, 0.5, 0.2)) - blue)).toBeLessThan(12);
-});
-
 test('brush, fill and view can be set without gestures; layers leave and come back as a PSD', async ({ app, page }) => {
   await openStudio(page, app.url);
   await openPanel(page, 'Brush settings');
@@ -357,10 +221,7 @@ test('brush, fill and view can be set without gestures; layers leave and come ba
   await page.getByLabel('Hardness').fill('20');
   await closePanel(page);
   const middle = await centre(page);
-  await page.mouse.move(middle.x - 120, middle.y);
-  await page.mouse.down();
-  await page.mouse.move(middle.x + 120, middle.y, { steps: 12 });
-  await page.mouse.up();
+  await draw(page, around(middle, -120, 0), around(middle, 120, 0));
   await expect.poll(() => darkPixels(page)).toBeGreaterThan(300);
   const level = await darkPixels(page);
 
@@ -382,13 +243,39 @@ test('brush, fill and view can be set without gestures; layers leave and come ba
   await page.keyboard.press('Control+z');
   await expect.poll(() => darkPixels(page)).toBe(level);
 
+  // A soft selection lets less through at its edge than inside.
+  await page.getByRole('button', { name: 'Select', exact: true }).click();
+  await draw(page, around(middle, -150, -160), around(middle, 150, -60));
+  await page.getByLabel('Feather').selectOption('8 px');
+  await page.getByRole('button', { name: 'Fill', exact: true }).click();
+  await page.mouse.click(middle.x, middle.y - 110);
+  const box = await surface(page).boundingBox();
+  const edge = () => inkAt(page, 0.5, 0.5 - 60 / (box?.height ?? 1));
+  await expect.poll(edge, { message: 'neither paper nor ink' }).toBeLessThan(650);
+  expect(await edge()).toBeGreaterThan(150);
+  for (let i = 0; i < 3; i++) await page.keyboard.press('Control+z');
+  await expect.poll(() => darkPixels(page)).toBe(level);
+
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await page.getByRole('button', { name: 'Paint 1', exact: true }).press('F2');
+  await page.getByLabel('Name', { exact: true }).fill('Outline');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Outline', exact: true })).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+
   await openPanel(page, 'Sketches');
-  const [download] = await Promise.all([
-    page.waitForEvent('download'),
-    page.getByRole('button', { name: 'PSD', exact: true }).click(),
-  ]);
-  expect(download.suggestedFilename()).toBe('sketch.psd');
-  const path = await download.path();
+  const exported = async (name: string) => {
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name, exact: true }).click(),
+    ]);
+    return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+  };
+  expect((await exported('PNG')).bytes.subarray(1, 4).toString('latin1')).toBe('PNG');
+  expect((await exported('JPEG')).bytes.subarray(0, 2).toString('hex')).toBe('ffd8');
+  expect((await exported('WebP')).bytes.subarray(8, 12).toString('latin1')).toBe('WEBP');
+  const psd = await exported('PSD');
+  expect(psd.name).toBe('sketch.psd');
   const photo = { name: 'photo.png', mimeType: 'image/png', buffer: await surface(page).screenshot() };
   await page.getByRole('button', { name: 'New', exact: true }).click();
   await expect.poll(() => darkPixels(page)).toBe(0);
@@ -401,8 +288,34 @@ test('brush, fill and view can be set without gestures; layers leave and come ba
   await openPanel(page, 'Sketches');
   await page
     .locator('input[accept*=".psd"]')
-    .setInputFiles({ name: 'back.psd', mimeType: 'image/vnd.adobe.photoshop', buffer: readFileSync(path) });
+    .setInputFiles({ name: 'back.psd', mimeType: 'image/vnd.adobe.photoshop', buffer: psd.bytes });
   await expect.poll(() => darkPixels(page)).toBe(level);
   await page.getByRole('button', { name: 'Layers', exact: true }).click();
-  await expect(page.getByRole('button', { name: 'Paint 1', exact: true })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Outline', exact: true })).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+
+  // The sketch before is among the others, with the photo on it.
+  await openPanel(page, 'Sketches');
+  await page
+    .getByRole('button', { name: /^Untitled/ })
+    .first()
+    .click();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'photo', exact: true })).toBeVisible();
+  for (const type of ['paste', 'drop'] as const) {
+    await surface(page).evaluate(
+      (canvas, [type, bytes]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], `${type}.png`, { type: 'image/png' }));
+        const init = { bubbles: true, cancelable: true };
+        canvas.dispatchEvent(
+          type === 'paste'
+            ? new ClipboardEvent('paste', { ...init, clipboardData: data })
+            : new DragEvent('drop', { ...init, dataTransfer: data }),
+        );
+      },
+      [type, [...photo.buffer]] as const,
+    );
+    await expect(page.getByRole('button', { name: type, exact: true })).toHaveAttribute('aria-pressed', 'true');
+  }
 });
