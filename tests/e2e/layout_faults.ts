@@ -10,7 +10,9 @@ const TOUCH_PX = 43.5;
  */
 export function layoutFaults(page: Page, options: { readonly touch?: boolean } = {}): Promise<readonly string[]> {
   return page.evaluate(
-    ({ touch, touchPx }) => {
+    async ({ touch, touchPx }) => {
+      // A size set a moment ago reaches observers, and what they measure, with the frames that follow.
+      for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
       const faults: string[] = [];
       const main = document.querySelector('main');
       const wide = Math.max(

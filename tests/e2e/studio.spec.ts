@@ -14,6 +14,7 @@ import {
   openStudio,
   pen,
   surface,
+  type Point,
 } from './canvas_page';
 
 /** Share of the screen's pixels that a full repaint draws in another way than the strokes left them. */
