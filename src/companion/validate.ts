@@ -41,7 +41,13 @@ void runCommand(command, async (options, [word = ''], signal) => {
   const timeUp = options.minutes > 0 ? [AbortSignal.timeout(options.minutes * 60_000)] : [];
   const backend = await createNodeBackend(options.backend, options.threads);
   const surroundings = { backend, settings: options, signal: AbortSignal.any([signal, ...timeUp]), tell };
-  const { models, left } = await validateAll(found, surroundings).finally(() => backend.dispose());
+  let validated: Awaited<ReturnType<typeof validateAll>>;
+  try {
+    validated = await validateAll(found, surroundings);
+  } finally {
+    await backend.dispose();
+  }
+  const { models, left } = validated;
   const why = signal.aborted ? 'stopped before its turn' : `${options.minutes} minutes were over before its turn`;
   const report: ValidationReport = {
     folder: word,

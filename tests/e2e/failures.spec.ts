@@ -212,7 +212,7 @@ test('the start can be cancelled before and while the first model loads, and tak
   // The page gets its engine only when the test says so.
   await page.addInitScript(() => {
     const gate = new Promise<void>((open) => Object.assign(globalThis, { openGate: open }));
-    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
+    // oxlint-disable-next-line typescript/unbound-method -- called with its own `this` below
     const { request } = LockManager.prototype;
     LockManager.prototype.request = async function (this: LockManager, ...args: unknown[]): Promise<unknown> {
       await gate;

@@ -349,7 +349,7 @@ test('a tab closed at every tenth of a copy and a download: each goes on where i
     await openModels(page, appUrl);
     const worker = page.workers().find((one) => /\/models-/.test(one.url()));
     await worker?.evaluate((end) => {
-      // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its object below
+      // oxlint-disable-next-line typescript/unbound-method -- called with its object below
       const { slice } = Blob.prototype;
       Blob.prototype.slice = function (from, to, type) {
         const part = slice.call(this, from, to, type);

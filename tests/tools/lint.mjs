@@ -1,5 +1,5 @@
 /**
- * `npm run lint`: eslint, prettier, dependency rules, unused code, interface texts, generated pages. Exit code 1 on any
+ * `npm run lint`: eslint, oxlint (rules that ask the type checker), prettier, dependency rules, unused code, interface texts, generated pages. Exit code 1 on any
  * finding. `--only eslint` and `--except eslint` split it for two cores: eslint takes as long as all the rest.
  */
 import { existsSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { bin, root, run } from './run.mjs';
 
 if (process.argv.includes('--help')) {
   console.log(
-    'npm run lint [-- --only STEP | --except STEP]\n  eslint, prettier --check, dependency rules, knip (unused code), interface texts, generated pages',
+    'npm run lint [-- --only STEP | --except STEP]\n  eslint, oxlint, prettier --check, dependency rules, knip (unused code), interface texts, generated pages',
   );
   process.exit(0);
 }
@@ -19,6 +19,7 @@ const steps = [
   ['dependency rules', dependencyRules],
   ['prettier', () => run(bin('prettier'), ['--check', '--log-level', 'warn', '.'])],
   ['eslint', () => run(bin('eslint'), ['--max-warnings', '0', '.'])],
+  ['oxlint', () => run(bin('oxlint'), ['--type-aware', '--deny-warnings', 'src', 'workers', 'tests'])],
   ['unused code', () => run(bin('knip'), ['--no-progress'])],
   ['interface texts', interfaceTexts],
   ['generated pages', () => run(bin('tsx'), [resolve(root, 'tests/tools/generate_docs.ts'), '--check'])],

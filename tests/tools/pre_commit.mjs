@@ -11,5 +11,11 @@ const staged = execFileSync('git', ['diff', '--cached', '--name-only', '--diff-f
 if (staged.length > 0) {
   const format = await run(bin('prettier'), ['--check', '--ignore-unknown', ...staged]);
   const lint = await run(bin('eslint'), ['--max-warnings', '0', ...staged]);
-  process.exit(format.code === 0 && lint.code === 0 ? 0 : 1);
+  const typed = await run(bin('oxlint'), [
+    '--type-aware',
+    '--deny-warnings',
+    '--no-error-on-unmatched-pattern',
+    ...staged,
+  ]);
+  process.exit([format, lint, typed].every(({ code }) => code === 0) ? 0 : 1);
 }
