@@ -207,7 +207,8 @@ function place(
 }
 
 function originalShape(where: string, value: MetadataValue, elements: number): readonly number[] {
-  const shape = Array.isArray(value) ? (value as readonly MetadataValue[]).map(Number) : [];
+  const items = Array.isArray(value) ? (value as readonly MetadataValue[]) : [];
+  const shape = items.map((item) => (typeof item === 'number' || typeof item === 'bigint' ? Number(item) : NaN));
   const valid = shape.length > 0 && shape.length <= 8 && shape.every((d) => Number.isSafeInteger(d) && d >= 0);
   if (!valid || elementCount(shape) !== elements) {
     throw fileError(

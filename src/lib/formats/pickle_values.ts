@@ -1,4 +1,5 @@
 /** What the non-executing pickle reader builds. Plain data; nothing here can be called. */
+import { TORCH_DTYPES, TORCH_STORAGES, UNTYPED_STORAGE } from './torch_types';
 
 /** A name from the allow-list, never the thing it names. */
 export class PickleGlobal {
@@ -58,8 +59,6 @@ export type PickleValue =
   | PicklePersistent
   | PickleCall;
 
-const STORAGES = ['Float', 'Half', 'BFloat16', 'Double', 'Long', 'Int', 'Short', 'Char', 'Byte', 'Bool'];
-
 /**
  * What trainers leave beside the weights in old checkpoints: counters of numpy, settings of pytorch-lightning, paths,
  * configurations of omegaconf. Recorded as inert data and dropped; none of them is ever made.
@@ -102,6 +101,7 @@ export const CALLABLE: ReadonlySet<string> = new Set([
   'torch._utils _rebuild_tensor_v2',
   'torch._utils _rebuild_tensor_v3',
   'torch._utils _rebuild_parameter',
+  'torch._utils _rebuild_parameter_with_state',
   'collections OrderedDict',
   'torch Size',
   ...INERT,
@@ -110,17 +110,14 @@ export const CALLABLE: ReadonlySet<string> = new Set([
 /** Names that may be mentioned. Module and name are one key: "torch" + "_utils.x" is another name and refused. */
 export const ALLOWED_GLOBALS: ReadonlySet<string> = new Set([
   ...CALLABLE,
-  ...STORAGES.map((type) => `torch ${type}Storage`),
-  'torch.storage UntypedStorage',
-  // Element types that settings name; tensors of the unknown ones are refused where they are read.
-  ...['float16', 'float32', 'float64', 'bfloat16', 'int64', 'int32', 'uint8', 'bool'].map((type) => `torch ${type}`),
+  ...TORCH_STORAGES.keys(),
+  UNTYPED_STORAGE,
+  ...TORCH_DTYPES.keys(),
   // Element types of numpy's counters.
   'builtins int',
   'builtins float',
   '__builtin__ int',
   '__builtin__ float',
-  'torch float8_e4m3fn',
-  'torch float8_e5m2',
 ]);
 
 /** A value for a message: plain ones as text, the others by kind. */

@@ -3,7 +3,7 @@ import type { StoredTensor } from '../quant/tensor';
 import { openNamedSibling, type FileSet } from './file_set';
 import { fileError, quoted, refuseUnlessPlainFileName, utf8 } from './format_error';
 import { readSafetensors } from './safetensors';
-import { isJsonObject, jsonInteger, parseStrictJson, type JsonObject } from './strict_json';
+import { isJsonObject, jsonInteger, JsonNumber, parseStrictJson, type JsonObject } from './strict_json';
 import type { MetadataValue, TensorIndex } from './tensor_index';
 
 const MAX_INDEX_BYTES = 25 * 1024 * 1024;
@@ -69,8 +69,7 @@ async function readIndex(files: FileSet, signal: AbortSignal | undefined) {
     throw fileError('file/header-too-large', where, `an index of ${files.main.sizeBytes} bytes`);
   }
   const bytes = await files.main.read(0, files.main.sizeBytes, signal);
-  const text = utf8(where, 'the index', bytes).trimEnd();
-  const index = parseStrictJson(text, where);
+  const index = parseStrictJson(utf8(where, 'the index', bytes), where);
   const map = isJsonObject(index) ? index.get('weight_map') : undefined;
   if (!isJsonObject(index) || !isJsonObject(map))
     throw fileError('file/bad-entry', where, 'the index has no weight_map');
@@ -89,7 +88,8 @@ function readTotalSize(where: string, index: JsonObject): bigint | undefined {
   if (!isJsonObject(metadata)) return undefined;
   const value = metadata.get('total_size');
   if (value === undefined) return undefined;
-  const size = jsonInteger(value);
+  // Sums made in Python are floats now and then: 123.0.
+  const size = jsonInteger(value instanceof JsonNumber ? new JsonNumber(value.text.replace(/\.0+$/, '')) : value);
   if (size === undefined) throw fileError('file/bad-entry', where, 'total_size is no integer');
   return size;
 }

@@ -173,7 +173,7 @@ export function parseStrictJson(text: string, where: string, limits: JsonLimits 
   }
 
   const result = value(1);
-  while (text.charCodeAt(at) === 0x20) at++;
+  skipSpace();
   if (at !== text.length) throw garbage('text after the value');
   return result;
 }

@@ -10,7 +10,8 @@
 import type { ByteSource } from '../base/byte_source';
 import { quantType } from '../quant/registry';
 import { fileError, quoted } from './format_error';
-import { PickleEnds, readPickle } from './pickle_reader';
+import { PickleEnds } from './pickle_machine';
+import { readPickle } from './pickle_reader';
 import { PickleDict, PickleList, shown, type PickleValue } from './pickle_values';
 import { collectTensors, type FindStorage, type StoragePlace, type StorageReference } from './torch_tensor';
 import type { TensorIndex } from './tensor_index';

@@ -14,6 +14,7 @@ import {
   type PickleValue,
 } from './pickle_values';
 import { checkedShape } from './shape_check';
+import { TORCH_DTYPES, TORCH_STORAGES, UNTYPED_STORAGE } from './torch_types';
 import type { MetadataValue } from './tensor_index';
 
 const MAX_NODES = 200_000;
@@ -22,24 +23,6 @@ const MAX_RANK = 8;
 /** A view may repeat its storage (stride 0), but not endlessly. */
 const MAX_EXPANSION = 64;
 const EXPANSION_FREE_BYTES = 1024 * 1024;
-
-const STORAGE_TYPES: ReadonlyMap<string, QuantTypeId> = new Map([
-  ['torch FloatStorage', 'F32'],
-  ['torch HalfStorage', 'F16'],
-  ['torch BFloat16Storage', 'BF16'],
-  ['torch DoubleStorage', 'F64'],
-  ['torch LongStorage', 'I64'],
-  ['torch IntStorage', 'I32'],
-  ['torch ShortStorage', 'I16'],
-  ['torch CharStorage', 'I8'],
-  ['torch ByteStorage', 'U8'],
-  ['torch BoolStorage', 'BOOL'],
-]);
-
-const DTYPES: ReadonlyMap<string, QuantTypeId> = new Map([
-  ['torch float8_e4m3fn', 'F8_E4M3'],
-  ['torch float8_e5m2', 'F8_E5M2'],
-]);
 
 /** A storage as the pickle names it. */
 export interface StorageReference {
@@ -112,7 +95,7 @@ export function collectTensors(root: PickleValue, where: string, findStorage: Fi
 function readTensor(call: PickleCall, name: string, file: string, findStorage: FindStorage): StoredTensor {
   const where = `${file}, tensor ${quoted(name)}`;
   const [first] = call.args;
-  if (call.callee.name === '_rebuild_parameter') {
+  if (call.callee.name.startsWith('_rebuild_parameter')) {
     if (!(first instanceof PickleCall) || !first.callee.name.startsWith('_rebuild_tensor')) {
       throw fileError('file/bad-pickle', where, 'a parameter is built from something that is no tensor');
     }
@@ -123,7 +106,7 @@ function readTensor(call: PickleCall, name: string, file: string, findStorage: F
   const shape = readShape(where, call.args[2]);
   const strides = readStrides(where, call.args[3], shape.length);
   const dtype = call.callee.name === '_rebuild_tensor_v3' ? call.args[6] : undefined;
-  const type = dtype instanceof PickleGlobal ? DTYPES.get(dtype.key) : reference.type;
+  const type = dtype instanceof PickleGlobal ? TORCH_DTYPES.get(dtype.key) : reference.type;
   if (!type) throw fileError('file/bad-dtype', where, 'the tensor has no known element type');
   const width = quantType(type).blockBytes;
   if (typeof offset !== 'number' || offset < 0) {
@@ -186,8 +169,8 @@ function readStorage(where: string, value: PickleValue | undefined): StorageRefe
   const name = typeof key === 'number' ? String(key) : key;
   if (typeof name !== 'string') throw bad('the storage has no key');
   if (typeof count !== 'number' || count < 0) throw bad(`a storage of ${shown(count)} elements`);
-  const untyped = storageType.key === 'torch.storage UntypedStorage';
-  const type = STORAGE_TYPES.get(storageType.key);
+  const untyped = storageType.key === UNTYPED_STORAGE;
+  const type = TORCH_STORAGES.get(storageType.key);
   if (!untyped && !type) throw bad(`${quoted(storageType.key)} is no storage`);
   const viewOffset = viewMetadata instanceof PickleTuple ? viewMetadata.items[1] : 0;
   if (typeof viewOffset !== 'number' || viewOffset < 0) throw bad('the storage view is malformed');

@@ -1,4 +1,4 @@
-/** Mutated files: a result or an AppError, never another error, and quickly. Seeded, so that a failure can be repeated. */
+/** Mutated files: a result or an AppError, never another error, in little time and memory. Seeded, so that a failure can be repeated. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
@@ -14,6 +14,12 @@ const SEED = 20260;
 const RUNS = 600;
 /** Far above what one of these files takes; wide because test machines are shared. */
 const LIMIT_MS = 2000;
+const LIMIT_BYTES = 64 * 2 ** 20;
+
+function memoryInUse(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
 
 const samples = {
   safetensors: safetensorsSample(),
@@ -58,12 +64,14 @@ async function readAll(index: TensorIndex): Promise<void> {
 
 async function expectTyped(work: () => Promise<void>): Promise<void> {
   const begin = performance.now();
+  const before = memoryInUse();
   try {
     await work();
   } catch (error) {
     expect(error).toBeInstanceOf(AppError);
   }
   expect(performance.now() - begin).toBeLessThan(LIMIT_MS);
+  expect(memoryInUse() - before).toBeLessThan(LIMIT_BYTES);
 }
 
 describe('mutated files', () => {

@@ -40,30 +40,37 @@ export function ggufSample(): Uint8Array {
   return file;
 }
 
-/** A torch zip with one tensor [2, 2] under the key "w"; `level` 0 stores like torch, more deflates. */
-export function torchSample(level: 0 | 6 = 0): Uint8Array {
-  const text = (value: string) => [0x58, value.length, 0, 0, 0, ...strToU8(value)];
-  const global = (module: string, name: string) => [0x63, ...strToU8(`${module}\n${name}\n`)];
-  const pickle = Uint8Array.from([
+const text = (value: string) => [0x58, value.length, 0, 0, 0, ...strToU8(value)];
+const global = (module: string, name: string) => [0x63, ...strToU8(`${module}\n${name}\n`)];
+
+export interface PickledTensor {
+  /** Opcodes of the storage's class; default `torch.FloatStorage`. */
+  readonly storage?: readonly number[];
+  /** Elements of the storage. */
+  readonly count?: number;
+  /** Name in `torch._utils`, default `_rebuild_tensor_v2`. */
+  readonly builder?: string;
+  /** Opcodes of what follows the backward hooks. */
+  readonly more?: readonly number[];
+}
+
+/** data.pkl of a dict with one tensor [2, 2] under the key "w", in storage "0". */
+export function torchPickle({ storage, count = 4, builder, more = [] }: PickledTensor = {}): Uint8Array {
+  return Uint8Array.from([
     ...[0x80, 2, 0x7d],
     ...text('w'),
-    ...global('torch._utils', '_rebuild_tensor_v2'),
+    ...global('torch._utils', builder ?? '_rebuild_tensor_v2'),
     0x28,
-    ...[
-      0x28,
-      ...text('storage'),
-      ...global('torch', 'FloatStorage'),
-      ...text('0'),
-      ...text('cpu'),
-      0x4b,
-      4,
-      0x74,
-      0x51,
-    ],
+    ...[0x28, ...text('storage'), ...(storage ?? global('torch', 'FloatStorage')), ...text('0'), ...text('cpu')],
+    ...[0x4b, count, 0x74, 0x51],
     ...[0x4b, 0, 0x4b, 2, 0x4b, 2, 0x86, 0x4b, 2, 0x4b, 1, 0x86, 0x89],
-    ...[...global('collections', 'OrderedDict'), 0x29, 0x52],
+    ...[...global('collections', 'OrderedDict'), 0x29, 0x52, ...more],
     ...[0x74, 0x52, 0x73, 0x2e],
   ]);
+}
+
+/** A torch zip of `torchPickle`; `level` 0 stores like torch, more deflates. */
+export function torchSample(level: 0 | 6 = 0, pickle = torchPickle()): Uint8Array {
   const storage = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
   return zipSync({ 'm/data.pkl': pickle, 'm/data/0': storage, 'm/byteorder': strToU8('little') }, { level });
 }
