@@ -3,14 +3,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { AppError } from '../lib/base/errors';
-import { openTensorIndex } from '../lib/formats/open_tensor_index';
 import type { TensorIndex } from '../lib/formats/tensor_index';
-import { detectFile } from '../lib/models/detect';
+import { MODEL_FILE, openModelFiles } from '../lib/models/open_model_files';
 import { NETWORK_OF_KIND, type NetworkEntry, type NetworkStore } from '../lib/pipeline/network_library';
-import { openFileSource } from './node_file_source';
 import { regularFilesBelow } from './node_files';
-
-const NETWORK_FILE = /\.(safetensors|sft|gguf|pt|pth|bin|ckpt)$/i;
+import { openModelPaths } from './node_model_files';
 
 /** A file name without folder and extension: its name in tags and prompts. */
 export function networkName(path: string): string {
@@ -52,10 +49,12 @@ export async function openNetworks({ files, folders = [] }: NetworkPaths): Promi
   };
   const add = async (path: string, wanted: NetworkEntry['kind'] | undefined): Promise<void> => {
     if (indexes.has(path)) return;
-    const source = await openFileSource(path);
-    sources.push(source);
-    const index = await openTensorIndex(source);
-    const found = detectFile(index);
+    // An ONNX model may have its weights in a file beside it.
+    const opened = await openModelPaths([path]);
+    sources.push(opened);
+    const [file] = (await openModelFiles(opened.sources)).files;
+    if (!file) return;
+    const { index, ...found } = file.detected;
     const kind = NETWORK_OF_KIND[found.kind];
     if (kind === undefined || (wanted !== undefined && kind !== wanted)) {
       if (wanted === undefined) return;
@@ -74,7 +73,7 @@ export async function openNetworks({ files, folders = [] }: NetworkPaths): Promi
       name: networkName(path),
       kind,
       contentId: whole,
-      sizeBytes: source.sizeBytes,
+      sizeBytes: file.sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       hash: hash.slice(0, kind === 'lora' || kind === 'embedding' ? 12 : 10),
       triggerWords: [],
       ...(kind === 'control' ? { variant: found.kind } : {}),
@@ -114,4 +113,4 @@ export async function networkFilesIn(folder: string): Promise<string[]> {
   return (await regularFilesBelow(folder)).filter(isNetworkFile);
 }
 
-export const isNetworkFile = (path: string): boolean => NETWORK_FILE.test(path);
+export const isNetworkFile = (path: string): boolean => MODEL_FILE.test(path);

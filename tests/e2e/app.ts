@@ -1,6 +1,7 @@
 /** The built app on a server of its own, and the few things every test does with it. */
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
 import { join, resolve } from 'node:path';
+import { readPng } from '../../src/lib/formats/png_text';
 import { serveApp } from '../tools/serve.mjs';
 
 export const buildDir = resolve(import.meta.dirname, '../../build');
@@ -61,6 +62,35 @@ export class AppPage {
     await expect(this.generateButton).toBeVisible();
     await expect(this.picture).toBeVisible();
     expect(await this.picture.getAttribute('src')).not.toBe(before);
+  }
+
+  /** Sets numbers of a group of parameters, which is opened where it is closed. */
+  async set(group: string, values: Readonly<Record<string, string>>): Promise<void> {
+    const header = this.page.locator(`#group-${group}`);
+    if ((await header.getAttribute('aria-expanded')) !== 'true') await header.click();
+    for (const [id, value] of Object.entries(values)) {
+      await this.page.locator(`#${id}`).fill(value);
+      await this.page.locator(`#${id}`).press('Tab');
+      await expect(this.page.locator(`#${id}`)).toHaveValue(value);
+    }
+  }
+
+  /** Stands for the pixels of the picture shown, whatever the file says beside them. */
+  pixels(): Promise<string> {
+    return this.picture.evaluate(async (image) => {
+      const bitmap = await createImageBitmap(image as HTMLImageElement);
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+      const context = canvas.getContext('2d');
+      context?.drawImage(bitmap, 0, 0);
+      const { data } = context?.getImageData(0, 0, bitmap.width, bitmap.height) ?? { data: new Uint8ClampedArray() };
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
+      return `${new Set(new Uint32Array(data.buffer)).size} colours, ${[...digest].join('-')}`;
+    });
+  }
+
+  /** The generation parameters in the picture that Save hands out. */
+  async infotext(): Promise<string> {
+    return readPng(await this.save()).texts.find(({ keyword }) => keyword === 'parameters')?.text ?? '';
   }
 
   /** Bytes of the picture that Save hands out. */

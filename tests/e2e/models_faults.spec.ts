@@ -96,6 +96,33 @@ test.beforeEach(() => {
 });
 test.afterAll(() => host.close());
 
+/** First bytes of the requests so far, those for the header left out. */
+const startsAsked = () =>
+  host.state.asked.map((range) => Number(/=(\d+)-/.exec(range)?.[1] ?? 0)).filter((start) => start > MIB);
+
+/** Upgrades the database beyond the app, from a page of its origin; an endless upgrade lasts as long as its page. */
+function upgradeIn(page: Page, endless: boolean): Promise<void> {
+  return page.evaluate(
+    (keepsOn) =>
+      new Promise<void>((resolve, reject) => {
+        const opening = indexedDB.open('sketchforge', 1000);
+        opening.onerror = () => reject(new Error(String(opening.error)));
+        opening.onupgradeneeded = () => {
+          if (!keepsOn) return;
+          const settings = opening.transaction?.objectStore('settings');
+          const again = () => settings && (settings.count().onsuccess = again);
+          again();
+          resolve();
+        };
+        opening.onsuccess = () => {
+          opening.result.close();
+          resolve();
+        };
+      }),
+    endless,
+  );
+}
+
 test('pause keeps what came, over a reload, until the user goes on', async ({ page, appUrl }) => {
   host.state.intercept = (request) => startOf(request) >= 16 * MIB;
   await openModels(page, appUrl);
@@ -111,10 +138,7 @@ test('pause keeps what came, over a reload, until the user goes on', async ({ pa
   await page.getByRole('button', { name: 'Go on' }).click();
   await expectWhole(page, 'paused', bytes);
   // What was there was not asked for again.
-  const starts = host.state.asked
-    .map((range) => Number(/=(\d+)-/.exec(range)?.[1] ?? 0))
-    .filter((start) => start > MIB);
-  expect(Math.min(...starts)).toBeGreaterThanOrEqual(15 * MIB);
+  expect(Math.min(...startsAsked())).toBeGreaterThanOrEqual(15 * MIB);
 });
 
 test('broken connections, busy hosts and hosts without ranges still give the right bytes', async ({ page, appUrl }) => {
@@ -216,57 +240,32 @@ test('the database is deleted under the open page: it is made anew; lost shards 
   await expect(failure(page, 'storage/corrupt')).toBeVisible();
 });
 
-test("another tab's upgrade blocks the database: told, and gone with that tab; a newer database is told too", async ({
+test("another tab's upgrade blocks the database: told, and gone on with by itself after it; a newer one is told", async ({
   page,
   appUrl,
   context,
 }) => {
   await openModels(page, appUrl);
+  host.state.intercept = (request) => startOf(request) >= 16 * MIB;
+  await chooseUrl(page, `${host.url}blocked.safetensors`);
+  await addButton(page).click();
+  await expect(page.getByText(/1[5-9](\.\d)? MB of/)).toBeVisible();
   const other = await context.newPage();
   // A page of the same origin without the app.
   await other.goto(`${appUrl}icon.svg`);
-  const upgrade = (endless: boolean) =>
-    other.evaluate(
-      (keepsOn) =>
-        new Promise<void>((resolve, reject) => {
-          const opening = indexedDB.open('sketchforge', 1000);
-          opening.onerror = () => reject(new Error(String(opening.error)));
-          opening.onupgradeneeded = () => {
-            if (keepsOn) {
-              const settings = opening.transaction?.objectStore('settings');
-              const again = () => settings && (settings.count().onsuccess = again);
-              again();
-              resolve();
-            }
-          };
-          opening.onsuccess = () => {
-            opening.result.close();
-            resolve();
-          };
-        }),
-      endless,
-    );
-  await upgrade(true);
-  await chooseUrl(page, `${host.url}blocked.safetensors`);
-  await addButton(page).click();
+  await upgradeIn(other, true);
+  await page.goto(`${appUrl}models`);
   await expect(failure(page, 'storage/blocked')).toBeVisible();
+  host.state.intercept = undefined;
+  host.state.asked.length = 0;
   await other.close();
-  await chooseUrl(page, `${host.url}blocked.safetensors`);
-  await addButton(page).click();
+  // Nothing is pressed: the page looks again, and the download goes on where it was.
   await expectWhole(page, 'blocked', bytes);
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  expect(Math.min(...startsAsked())).toBeGreaterThanOrEqual(15 * MIB);
   const newer = await context.newPage();
   await newer.goto(`${appUrl}icon.svg`);
-  await newer.evaluate(
-    () =>
-      new Promise<void>((resolve, reject) => {
-        const opening = indexedDB.open('sketchforge', 1000);
-        opening.onerror = () => reject(new Error(String(opening.error)));
-        opening.onsuccess = () => {
-          opening.result.close();
-          resolve();
-        };
-      }),
-  );
+  await upgradeIn(newer, false);
   await library(page).filter({ hasText: 'blocked' }).getByRole('button', { name: 'Check' }).click();
   await expect(failure(page, 'newer version of the app')).toBeVisible();
 });
@@ -375,8 +374,7 @@ test('a tab closed at every tenth of a copy and a download: each goes on where i
     if (tenth === 10) {
       await expectWhole(page, 'closed', bytes);
       await expectWhole(page, 'copied', bytes);
-      const starts = host.state.asked.map((range) => Number(/=(\d+)-/.exec(range)?.[1] ?? 0));
-      expect(Math.min(...starts.filter((start) => start > MIB))).toBeGreaterThanOrEqual(32 * MIB);
+      expect(Math.min(...startsAsked())).toBeGreaterThanOrEqual(32 * MIB);
     } else {
       await reaches(page, 'closed', limit);
       // The file is read in steps of 4 MiB.
@@ -399,6 +397,31 @@ test('a second tab cannot write the same model', async ({ page, appUrl, context 
   await expect(failure(other, 'storage/blocked')).toBeVisible();
   host.state.intercept = undefined;
 });
+
+/** Handles are not allowed to be read until the page has asked, which browsers let it do inside a press alone. */
+async function askAgain(page: Page): Promise<void> {
+  const worker = page.workers().find((one) => /\/models-/.test(one.url()));
+  await worker?.evaluate(() => {
+    let state = 'prompt';
+    const granted = new BroadcastChannel('test-permission');
+    granted.onmessage = () => {
+      state = 'granted';
+      granted.postMessage('known');
+    };
+    Object.assign(FileSystemFileHandle.prototype, { queryPermission: () => Promise.resolve(state) });
+  });
+  await page.evaluate(() => {
+    const requestPermission = async () => {
+      if (!navigator.userActivation.isActive) throw new DOMException('not inside a press', 'SecurityError');
+      const granted = new BroadcastChannel('test-permission');
+      const known = new Promise((resolve) => (granted.onmessage = resolve));
+      granted.postMessage('granted');
+      await known;
+      return 'granted';
+    };
+    Object.assign(FileSystemFileHandle.prototype, { requestPermission });
+  });
+}
 
 test('files in place: used without a copy, asked for again, and missed when they are gone', async ({
   page,
@@ -429,6 +452,13 @@ test('files in place: used without a copy, asked for again, and missed when they
   await page.reload();
   await card.getByRole('button', { name: 'Details' }).click();
   await expect(card.getByText(hashOf(small))).toBeVisible();
+  // The origin's own files are always granted; the user's are asked about again on the next visit.
+  await askAgain(page);
+  await card.getByRole('button', { name: 'Check' }).click();
+  await expect(failure(page, 'storage/permission')).toBeVisible();
+  await page.getByRole('button', { name: 'Allow again' }).click();
+  await expect(card.getByText('Every byte is as it was stored.')).toBeVisible();
+  await expect(page.getByRole('alert')).toHaveCount(0);
   await page.evaluate(async () => (await navigator.storage.getDirectory()).removeEntry('mine.safetensors'));
   await card.getByRole('button', { name: 'Check' }).click();
   await expect(failure(page, 'file/unreadable')).toBeVisible();

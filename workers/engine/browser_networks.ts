@@ -1,7 +1,7 @@
 /** Adapters, embeddings, control networks, upscalers and autoencoders in this browser's model store. */
 import { AppError } from '../../src/lib/base/errors';
-import { openTensorIndex } from '../../src/lib/formats/open_tensor_index';
 import type { TensorIndex } from '../../src/lib/formats/tensor_index';
+import { openModelFiles } from '../../src/lib/models/open_model_files';
 import { NETWORK_OF_KIND, type NetworkEntry, type NetworkStore } from '../../src/lib/pipeline/network_library';
 import { openDatabase, type ModelRecord } from '../../src/lib/storage/database';
 import { ModelStore } from '../../src/lib/storage/model_store';
@@ -26,12 +26,15 @@ export function browserNetworks(): NetworkStore {
     async open(id: string): Promise<TensorIndex> {
       const models = await store();
       const record = await models.get(id);
-      const file = record?.files[0];
-      if (!record || !file) {
+      if (!record) {
         throw new AppError('storage/not-found', `${id}: it is not in this browser's store; add its file again.`);
       }
       await models.update(id, { usedAt: Date.now() });
-      return openTensorIndex(await models.open(record, file));
+      // Shards and external data lie in files of their own.
+      const { files } = await openModelFiles(await models.openAll(record));
+      const [first] = files;
+      if (first) return first.detected.index;
+      throw new AppError('model/unrecognised', `${record.name}: it holds no weights; add its file again.`);
     },
   };
 }

@@ -79,7 +79,8 @@ async function propose(
   const notes = joinNotes(beside, main ? notesFromHeader(main.detected.index) : {});
   const preview = main && (await previewOf(main, files));
   const model = modelOf(group, files);
-  const kind = model.detected ? (group.length > 1 ? 'checkpoint' : kindOf(main)) : kindOf(main);
+  const own = main?.detected.kind ?? 'unknown';
+  const kind = model.detected && group.length > 1 ? 'checkpoint' : own;
   const weightTypes = [...new Set(group.flatMap(({ detected }) => typesOf(detected.index.tensors.values())))];
   const family = model.detected?.family.id ?? main?.detected.family;
   const familyLabel =
@@ -161,16 +162,8 @@ function modelOf(
   } catch (error) {
     const { code, message } = toPlainError(error);
     const understood = group.every(({ detected }) => detected.kind !== 'unknown' && detected.kind !== 'partial');
-    return code === 'model/unrecognised' && (understood || group.some((file) => kindOf(file) === 'upscaler'))
-      ? {}
-      : { problem: message };
+    return code === 'model/unrecognised' && understood ? {} : { problem: message };
   }
-}
-
-/** Convolution networks of pictures that come as ONNX have no tensor names to tell them by: the product runs them as upscalers. */
-function kindOf(file: OpenedFile | undefined): string {
-  const kind = file?.detected.kind ?? 'unknown';
-  return kind === 'unknown' && file?.detected.index.format === 'onnx' ? 'upscaler' : kind;
 }
 
 /** Everything small in the folders of the components and above them, for a diffusers pipeline. */
@@ -230,7 +223,7 @@ function fileReport(file: OpenedFile): FileReport {
   return {
     name: sources[0]?.name ?? detected.file,
     sizeBytes: sources.reduce((sum, source) => sum + source.sizeBytes, 0),
-    kind: kindOf(file),
+    kind: detected.kind,
     weightTypes: typesOf(detected.index.tensors.values()),
     tensors: detected.index.tensors.size,
     parts: detected.parts.map((part) => part.encoder ?? part.role),

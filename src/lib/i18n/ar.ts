@@ -248,6 +248,8 @@ export const ar: FirstMessages = {
   'settings.backend.wasm': 'المعالج (WebAssembly)',
   'settings.threads': 'خيوط المعالج',
   'settings.threads.auto': 'تلقائي',
+  'settings.memory': 'الذاكرة للنماذج',
+  'settings.memory.auto': 'كل ما هو متاح',
   'settings.apply': 'تطبيق وإعادة تشغيل المحرك',
   'settings.background': 'أثناء غيابك',
   'settings.notify': 'أخبرني عند جهوز الصور',

@@ -233,6 +233,8 @@ export const arLater: LaterMessages = {
   'models.add.copy': 'انسخ إلى المتصفح',
   'models.add.keep': 'استخدمه في مكانه',
   'models.found.none': 'لا يوجد نموذج بين هذه الملفات.',
+  'models.sameAs': '«{name}» موجود من قبل بالمحتوى نفسه؛ يُحفظ مرة واحدة.',
+  'models.allow': 'السماح مجددًا',
   'models.found.known': 'لديك بالفعل.',
   'models.found.later': 'اختر لاحقًا',
   'models.found.noPart': 'لم يُضف شيء بعد',

@@ -208,6 +208,8 @@ export const de: FirstMessages = {
   'settings.backend.wasm': 'Prozessor (WebAssembly)',
   'settings.threads': 'Prozessor-Threads',
   'settings.threads.auto': 'Automatisch',
+  'settings.memory': 'Speicher für Modelle',
+  'settings.memory.auto': 'So viel wie da ist',
   'settings.apply': 'Anwenden und Rechenwerk neu starten',
   'settings.background': 'Während du weg bist',
   'settings.notify': 'Melden, wenn Bilder fertig sind',

@@ -226,6 +226,8 @@ export const deLater: LaterMessages = {
   'models.add.copy': 'In den Browser kopieren',
   'models.add.keep': 'An ihrem Ort nutzen',
   'models.found.none': 'Unter diesen Dateien ist kein Modell.',
+  'models.sameAs': '„{name}“ ist mit demselben Inhalt schon da; es wird einmal behalten.',
+  'models.allow': 'Wieder erlauben',
   'models.found.known': 'Du hast es schon.',
   'models.found.later': 'Später wählen',
   'models.found.noPart': 'Noch keiner hinzugefügt',

@@ -209,6 +209,8 @@ export const en = {
   'settings.backend.wasm': 'Processor (WebAssembly)',
   'settings.threads': 'Processor threads',
   'settings.threads.auto': 'Automatic',
+  'settings.memory': 'Memory for models',
+  'settings.memory.auto': 'As much as there is',
   'settings.apply': 'Apply and restart the engine',
   'settings.background': 'While you are away',
   'settings.notify': 'Tell me when pictures are done',

@@ -226,6 +226,8 @@ export const enLater = {
   'models.add.copy': 'Copy into the browser',
   'models.add.keep': 'Use where it is',
   'models.found.none': 'No model is among these files.',
+  'models.sameAs': '“{name}” is here already with the same content; it is kept once.',
+  'models.allow': 'Allow again',
   'models.found.known': 'You have it already.',
   'models.found.later': 'Choose later',
   'models.found.noPart': 'None added yet',

@@ -208,6 +208,8 @@ export const es: FirstMessages = {
   'settings.backend.wasm': 'Procesador (WebAssembly)',
   'settings.threads': 'Hilos del procesador',
   'settings.threads.auto': 'Automático',
+  'settings.memory': 'Memoria para los modelos',
+  'settings.memory.auto': 'Toda la que haya',
   'settings.apply': 'Aplicar y reiniciar el motor',
   'settings.background': 'Mientras no estás',
   'settings.notify': 'Avisarme cuando las imágenes estén listas',

@@ -226,6 +226,8 @@ export const esLater: LaterMessages = {
   'models.add.copy': 'Copiar al navegador',
   'models.add.keep': 'Usar donde está',
   'models.found.none': 'No hay ningún modelo entre estos archivos.',
+  'models.sameAs': '«{name}» ya está aquí con el mismo contenido; se guarda una sola vez.',
+  'models.allow': 'Volver a permitir',
   'models.found.known': 'Ya lo tienes.',
   'models.found.later': 'Elegir después',
   'models.found.noPart': 'Aún no hay ninguna',

@@ -207,6 +207,8 @@ export const fr: FirstMessages = {
   'settings.backend.wasm': 'Processeur (WebAssembly)',
   'settings.threads': 'Fils du processeur',
   'settings.threads.auto': 'Automatique',
+  'settings.memory': 'Mémoire pour les modèles',
+  'settings.memory.auto': 'Autant qu’il y en a',
   'settings.apply': 'Appliquer et redémarrer le moteur',
   'settings.background': 'En votre absence',
   'settings.notify': 'Me prévenir quand les images sont prêtes',

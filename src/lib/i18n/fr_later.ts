@@ -227,6 +227,8 @@ export const frLater: LaterMessages = {
   'models.add.copy': 'Copier dans le navigateur',
   'models.add.keep': 'Utiliser sur place',
   'models.found.none': 'Aucun modèle parmi ces fichiers.',
+  'models.sameAs': '« {name} » est déjà là avec le même contenu ; il n’est gardé qu’une fois.',
+  'models.allow': 'Autoriser à nouveau',
   'models.found.known': 'Vous l’avez déjà.',
   'models.found.later': 'Choisir plus tard',
   'models.found.noPart': 'Aucune ajoutée',

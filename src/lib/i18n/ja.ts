@@ -200,6 +200,8 @@ export const ja: FirstMessages = {
   'settings.backend.wasm': 'プロセッサー (WebAssembly)',
   'settings.threads': 'プロセッサーのスレッド数',
   'settings.threads.auto': '自動',
+  'settings.memory': 'モデルに使うメモリ',
+  'settings.memory.auto': 'あるだけ使う',
   'settings.apply': '適用してエンジンを再起動',
   'settings.background': '離れている間',
   'settings.notify': '画像ができたら知らせる',

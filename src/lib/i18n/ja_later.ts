@@ -226,6 +226,8 @@ export const jaLater: LaterMessages = {
   'models.add.copy': 'ブラウザーにコピー',
   'models.add.keep': 'その場で使う',
   'models.found.none': 'これらのファイルにモデルはありません。',
+  'models.sameAs': '「{name}」は同じ内容ですでにあります。1 つだけ保存されます。',
+  'models.allow': 'もう一度許可',
   'models.found.known': 'すでに追加されています。',
   'models.found.later': 'あとで選ぶ',
   'models.found.noPart': 'まだありません',

@@ -208,6 +208,8 @@ export const ptBR: FirstMessages = {
   'settings.backend.wasm': 'Processador (WebAssembly)',
   'settings.threads': 'Threads do processador',
   'settings.threads.auto': 'Automático',
+  'settings.memory': 'Memória para os modelos',
+  'settings.memory.auto': 'Toda a que houver',
   'settings.apply': 'Aplicar e reiniciar o motor',
   'settings.background': 'Enquanto você está fora',
   'settings.notify': 'Avisar quando as imagens ficarem prontas',

@@ -226,6 +226,8 @@ export const ptBRLater: LaterMessages = {
   'models.add.copy': 'Copiar para o navegador',
   'models.add.keep': 'Usar onde está',
   'models.found.none': 'Não há modelo entre estes arquivos.',
+  'models.sameAs': '“{name}” já está aqui com o mesmo conteúdo; é guardado uma vez só.',
+  'models.allow': 'Permitir de novo',
   'models.found.known': 'Você já tem.',
   'models.found.later': 'Escolher depois',
   'models.found.noPart': 'Nenhuma adicionada ainda',

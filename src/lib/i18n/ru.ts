@@ -236,6 +236,8 @@ export const ru: FirstMessages = {
   'settings.backend.wasm': 'Процессор (WebAssembly)',
   'settings.threads': 'Потоки процессора',
   'settings.threads.auto': 'Автоматически',
+  'settings.memory': 'Память для моделей',
+  'settings.memory.auto': 'Сколько есть',
   'settings.apply': 'Применить и перезапустить движок',
   'settings.background': 'Пока вас нет',
   'settings.notify': 'Сообщать, когда картинки готовы',

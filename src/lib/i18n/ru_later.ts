@@ -231,6 +231,8 @@ export const ruLater: LaterMessages = {
   'models.add.copy': 'Скопировать в браузер',
   'models.add.keep': 'Использовать на месте',
   'models.found.none': 'Среди этих файлов нет модели.',
+  'models.sameAs': '«{name}» с тем же содержимым уже есть; хранится один раз.',
+  'models.allow': 'Разрешить снова',
   'models.found.known': 'Она у вас уже есть.',
   'models.found.later': 'Выбрать позже',
   'models.found.noPart': 'Пока не добавлено',

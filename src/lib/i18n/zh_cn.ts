@@ -199,6 +199,8 @@ export const zhCN: FirstMessages = {
   'settings.backend.wasm': '处理器 (WebAssembly)',
   'settings.threads': '处理器线程数',
   'settings.threads.auto': '自动',
+  'settings.memory': '模型可用内存',
+  'settings.memory.auto': '有多少用多少',
   'settings.apply': '应用并重启引擎',
   'settings.background': '你离开时',
   'settings.notify': '图片完成时通知我',

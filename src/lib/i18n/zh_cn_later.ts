@@ -226,6 +226,8 @@ export const zhCNLater: LaterMessages = {
   'models.add.copy': '复制到浏览器',
   'models.add.keep': '就地使用',
   'models.found.none': '这些文件中没有模型。',
+  'models.sameAs': '“{name}”已存在且内容相同，只保留一份。',
+  'models.allow': '重新允许',
   'models.found.known': '你已经有它了。',
   'models.found.later': '稍后选择',
   'models.found.noPart': '尚未添加',

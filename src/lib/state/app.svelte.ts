@@ -147,8 +147,7 @@ export class AppState {
     if (this.companion.active) {
       // A model of this device: this device computes.
       await this.companion.leave();
-      const { backend, threads } = this.preferences;
-      await this.engine.start({ backend, threads, model: sourceOf(model) });
+      await this.engine.start({ ...this.preferences.compute, model: sourceOf(model) });
     } else await this.engine.openModel(sourceOf(model));
     if (this.engine.error || !this.engine.model) return;
     this.generation.useDefaults(this.engine.model);
@@ -157,15 +156,15 @@ export class AppState {
   }
 
   async restartEngine(): Promise<void> {
-    const { backend, threads, model } = this.preferences;
+    const { compute, model } = this.preferences;
     const { target } = this.companion;
     if (target) {
-      await this.engine.start({ backend, threads, model: target.model, companion: target.address });
+      await this.engine.start({ ...compute, model: target.model, companion: target.address });
       const { error } = this.engine;
       if (error?.code.startsWith('companion/')) return this.#withoutCompanion(error);
       // The companion may go away at any time, and with it the host that the app came from.
       void this.models.keepDefault();
-    } else await this.engine.start({ backend, threads, model: sourceOf(model) });
+    } else await this.engine.start({ ...compute, model: sourceOf(model) });
     this.#takeDefaults();
   }
 
@@ -199,8 +198,7 @@ export class AppState {
     if (!this.engine.model && !this.preferences.usesDefaultModel) {
       // The chosen model is gone or too large: the app must still open.
       const { error } = this.engine;
-      const { backend, threads } = this.preferences;
-      await this.engine.start({ backend, threads, model: sourceOf(DEFAULT_MODEL) });
+      await this.engine.start({ ...this.preferences.compute, model: sourceOf(DEFAULT_MODEL) });
       this.engine.error = error;
       this.#takeDefaults();
     }

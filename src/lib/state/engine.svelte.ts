@@ -2,8 +2,8 @@
 import { proxy, releaseProxy, wrap, type Remote } from 'comlink';
 import { AppError, toPlainError, type PlainError } from '../base/errors';
 import type {
-  BackendChoice,
   EngineContract,
+  EngineOptions,
   EngineStatus,
   GenerateRequest,
   JobEvent,
@@ -53,12 +53,9 @@ export class EngineState {
    * Starts (or restarts) the worker and opens a model; failures are kept in `error`, never thrown.
    * @param options.companion computes instead of this device
    */
-  async start(options: {
-    backend: BackendChoice;
-    threads: number;
-    model: ModelSource;
-    companion?: CompanionAddress;
-  }): Promise<void> {
+  async start(
+    options: Omit<EngineOptions, 'baseUrl'> & { readonly model: ModelSource; readonly companion?: CompanionAddress },
+  ): Promise<void> {
     this.stop();
     this.phase = 'starting';
     this.error = undefined;
@@ -72,8 +69,8 @@ export class EngineState {
     try {
       const remote = options.companion ? await this.#alive(connect(options.companion)) : this.#startWorker();
       this.#remote = remote;
-      const { backend, threads, model } = options;
-      this.status = await this.#alive(remote.start({ backend, threads, baseUrl: this.#baseUrl }));
+      const { model, companion: _address, ...compute } = options;
+      this.status = await this.#alive(remote.start({ ...compute, baseUrl: this.#baseUrl }));
       await this.openModel(model);
     } catch (error) {
       this.#fail(error);

@@ -26,6 +26,7 @@ import { askToKeep } from './keep_storage';
 import type { ModelView } from './model_list';
 import type { KnownModel } from './settings_from_parameters';
 import { atMostEvery, RateMeter, type TransferRate } from './transfer_rate';
+import { untilUnblocked } from './until_unblocked';
 
 export interface ModelTask {
   /** As `cancel` of the library knows it. */
@@ -59,6 +60,8 @@ export class ModelsState {
   reading = $state(false);
   usage: StorageUsage | undefined = $state.raw();
   error: PlainError | undefined = $state.raw();
+  /** The stored model that an added one turned out to be, file for file. */
+  sameAs: ModelEntry | undefined = $state.raw();
   view: ModelView = $state.raw({ search: '', sort: 'used', group: 'all' });
   /** Results of checks by model: damaged parts, empty when sound. */
   verified: Readonly<Record<string, readonly string[]>> = $state.raw({});
@@ -73,6 +76,12 @@ export class ModelsState {
   #remote: Remote<ModelsContract> | undefined;
   #channel: BroadcastChannel | undefined;
   #resumed = false;
+  /** Imports that wait for another tab. */
+  readonly #waiting = new Set<string>();
+  /** What kept the list from being read: gone once it is. */
+  #unread: PlainError | undefined;
+  /** What the browser did not let a file be read for. */
+  #refused: (() => Promise<unknown>) | undefined;
 
   constructor(createWorker: WorkerFactory) {
     installErrorTransfer();
@@ -95,40 +104,46 @@ export class ModelsState {
   }
 
   async refresh(): Promise<void> {
-    await this.#read();
-    if (this.#resumed) return;
+    if (this.#resumed) return void (await this.#read());
     this.#resumed = true;
-    this.#goOn();
     globalThis.addEventListener('online', () => this.#goOn());
+    await untilUnblocked(() => this.#read());
+    this.#goOn();
   }
 
   /** A closed tab or a lost connection ends a download: what the user did not stop goes on by itself. */
   #goOn(): void {
-    for (const item of this.unfinished) if (item.urls && !item.paused) void this.#resumeWhenFree(item.id);
-  }
-
-  /** The tab that was closed, or another one, may hold the import for a while yet. */
-  async #resumeWhenFree(id: string): Promise<void> {
-    for (;;) {
-      await this.#library.free(id);
-      await this.#read();
-      const item = this.unfinished.find((one) => one.id === id);
-      if (!item?.urls || item.paused) return;
-      await this.resume(item);
-      // Two tabs that waited for a third: one of them has it now.
-      if (this.error?.code !== 'storage/blocked') return;
-      this.error = undefined;
+    for (const { id, urls, paused } of this.unfinished) {
+      if (!urls || paused || this.#waiting.has(id)) continue;
+      this.#waiting.add(id);
+      void untilUnblocked(() => this.#resumeWhenFree(id)).finally(() => this.#waiting.delete(id));
     }
   }
 
-  async #read(): Promise<void> {
-    await this.#attempt(async () => {
+  /** The tab that was closed, or another one, may hold the import for a while yet. */
+  async #resumeWhenFree(id: string): Promise<PlainError | undefined> {
+    await this.#library.free(id);
+    const unread = await this.#read();
+    const item = this.unfinished.find((one) => one.id === id);
+    // Two tabs that waited for a third: one of them has it now, and the other waits again.
+    return unread ?? (item?.urls && !item.paused ? this.resume(item) : undefined);
+  }
+
+  /** Brings what is shown up to date. An error of the user's own doing stays until it is dismissed. */
+  async #read(): Promise<PlainError | undefined> {
+    try {
       this.entries = await this.#library.list();
       const running = new Set(this.tasks.map((task) => task.model));
       const imports = await this.#library.unfinished();
       this.unfinished = imports.filter((item) => !running.has(item.id));
       this.usage = await storageUsage();
-    });
+      if (this.error === this.#unread) this.error = undefined;
+      return undefined;
+    } catch (error) {
+      this.#unread = toPlainError(error);
+      this.error = this.#unread;
+      return this.#unread;
+    }
   }
 
   /** Models for matching a picture's parameters; empty when the list cannot be read. */
@@ -174,14 +189,15 @@ export class ModelsState {
       kind,
       totalBytes: proposal.sizeBytes,
     } as const;
-    await this.#task(task, (progress) =>
-      this.#library.add({ selection: report.id, model: proposal.id, ...options }, progress),
-    );
+    await this.#task(task, async (progress) => {
+      const entry = await this.#library.add({ selection: report.id, model: proposal.id, ...options }, progress);
+      this.sameAs = entry.id === proposal.id ? undefined : entry;
+    });
   }
 
   /** Goes on with what an earlier visit left; from a press when its files must be allowed again. */
-  async resume(item: UnfinishedImport): Promise<void> {
-    if (!item.urls && !(await this.allow(item))) return;
+  async resume(item: UnfinishedImport): Promise<PlainError | undefined> {
+    if (!item.urls && !(await this.allow(item))) return undefined;
     const task = {
       id: item.id,
       model: item.id,
@@ -189,7 +205,7 @@ export class ModelsState {
       kind: item.urls ? 'download' : 'import',
       totalBytes: item.sizeBytes,
     } as const;
-    await this.#task(task, (progress) => this.#library.resume(item.id, progress));
+    return this.#task(task, (progress) => this.#library.resume(item.id, progress));
   }
 
   async verify(entry: ModelEntry): Promise<void> {
@@ -281,6 +297,14 @@ export class ModelsState {
     return allowed;
   }
 
+  /** As `allow`, and then does again what failed because a file was not allowed to be read. */
+  async allowAgain(id: string): Promise<boolean> {
+    const refused = this.#refused;
+    const allowed = await this.allow({ id });
+    if (allowed) await refused?.();
+    return allowed;
+  }
+
   async exportFiles(entry: ModelEntry): Promise<readonly { readonly path: string; readonly blob: Blob }[]> {
     let files: readonly { readonly path: string; readonly blob: Blob }[] = [];
     await this.#attempt(async () => {
@@ -306,8 +330,8 @@ export class ModelsState {
   async #task(
     task: Omit<ModelTask, 'doneBytes'>,
     work: (progress: TransferProgress) => Promise<unknown>,
-  ): Promise<void> {
-    if (this.tasks.some((running) => running.id === task.id)) return;
+  ): Promise<PlainError | undefined> {
+    if (this.tasks.some((running) => running.id === task.id)) return undefined;
     this.tasks = [...this.tasks, { ...task, doneBytes: 0 }];
     this.unfinished = this.unfinished.filter((item) => item.id !== task.model);
     const meter = new RateMeter();
@@ -317,26 +341,33 @@ export class ModelsState {
       this.tasks = this.tasks.map((one) => (one.id === task.id ? { ...one, ...change } : one));
     });
     const onProgress = proxy(show);
-    await this.#attempt(() => work(onProgress));
+    const error = await this.#attempt(
+      () => work(onProgress),
+      () => this.#task(task, work),
+    );
     this.tasks = this.tasks.filter((one) => one.id !== task.id);
     await this.#changed();
+    return error;
   }
 
   async #changed(): Promise<void> {
-    const { error } = this;
     this.#channel?.postMessage('changed');
     await this.#read();
-    // What went wrong before the list was read again is what the user must see.
-    this.error ??= error;
   }
 
-  async #attempt(work: () => Promise<unknown>): Promise<void> {
+  /** @param again does it once more, after the user has allowed a file to be read */
+  async #attempt(work: () => Promise<unknown>, again?: () => Promise<unknown>): Promise<PlainError | undefined> {
     try {
       this.error = undefined;
+      this.#refused = undefined;
       await work();
+      return undefined;
     } catch (error) {
       const plain = toPlainError(error);
-      if (plain.code !== 'job/cancelled') this.error = plain;
+      if (plain.code === 'job/cancelled') return undefined;
+      if (plain.code === 'storage/permission') this.#refused = again ?? (() => this.#attempt(work));
+      this.error = plain;
+      return plain;
     }
   }
 }

@@ -1,5 +1,5 @@
 /** What the user decided once and for all visits: language, appearance, how to compute. */
-import { BACKEND_CHOICES, type BackendChoice } from '../rpc/engine';
+import { BACKEND_CHOICES, type BackendChoice, type EngineOptions } from '../rpc/engine';
 import type { SettingsStore } from '../storage/settings_store';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
@@ -8,6 +8,10 @@ export const DEFAULT_MODEL = { id: 'tiny-icons', builtin: true } as const;
 
 export type Theme = (typeof THEMES)[number];
 
+/** What models may take at most, in GB of 10^9 bytes; 0: as much as there is. */
+export const MEMORY_CHOICES_GB = [0, 0.5, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] as const;
+export type MemoryChoice = (typeof MEMORY_CHOICES_GB)[number];
+
 export class Preferences {
   theme: Theme = $state('system');
   /** BCP 47, or empty for the browser's. */
@@ -15,6 +19,13 @@ export class Preferences {
   backend: BackendChoice = $state('auto');
   /** 0: as many as sensible. */
   threads = $state(0);
+  memoryGb: MemoryChoice = $state(0);
+  /** How the engine is to compute. */
+  readonly compute: Omit<EngineOptions, 'baseUrl'> = $derived({
+    backend: this.backend,
+    threads: this.threads,
+    ...(this.memoryGb > 0 ? { memoryLimitBytes: this.memoryGb * 1e9 } : {}),
+  });
   /** Tell when pictures are done and the page is in the background. */
   notify = $state(true);
   /** Keep the screen on while pictures are made. */
@@ -30,13 +41,15 @@ export class Preferences {
 
   /** Values of unknown kinds, from another version, are ignored. */
   async load(): Promise<void> {
-    const [theme, language, backend, threads, notify, keepAwake, model] = await Promise.all(
-      ['theme', 'language', 'backend', 'threads', 'notify', 'keepAwake', 'model'].map((name) => this.#store.get(name)),
+    const names = ['theme', 'language', 'backend', 'threads', 'memoryGb', 'notify', 'keepAwake', 'model'];
+    const [theme, language, backend, threads, memoryGb, notify, keepAwake, model] = await Promise.all(
+      names.map((name) => this.#store.get(name)),
     );
     this.theme = THEMES.find((known) => known === theme) ?? 'system';
     this.language = typeof language === 'string' ? language : '';
     this.backend = BACKEND_CHOICES.find((known) => known === backend) ?? 'auto';
     this.threads = typeof threads === 'number' && Number.isInteger(threads) && threads >= 0 ? threads : 0;
+    this.memoryGb = MEMORY_CHOICES_GB.find((known) => known === memoryGb) ?? 0;
     this.notify = notify !== false;
     this.keepAwake = keepAwake !== false;
     const { id, builtin } = (model ?? {}) as { id?: unknown; builtin?: unknown };
@@ -65,11 +78,9 @@ export class Preferences {
     await this.#store.set('language', language);
   }
 
-  async setEngine(backend: BackendChoice, threads: number): Promise<void> {
-    this.backend = backend;
-    this.threads = threads;
-    await this.#store.set('backend', backend);
-    await this.#store.set('threads', threads);
+  async setEngine(choice: { backend: BackendChoice; threads: number; memoryGb: MemoryChoice }): Promise<void> {
+    Object.assign(this, choice);
+    for (const [name, value] of Object.entries(choice)) await this.#store.set(name, value);
   }
 
   private applyTheme(): void {

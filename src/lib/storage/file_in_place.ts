@@ -16,18 +16,18 @@ interface Permitted {
  * 'file/unreadable' when it is gone, 'file/changed' when its content is another one than was added
  */
 export async function openFileInPlace(
-  modelName: string,
+  model: { readonly id: string; readonly name: string },
   stored: StoredFile,
   handle: FileSystemFileHandle,
 ): Promise<ByteSource> {
-  const where = `model ${modelName}: ${stored.path}`;
+  const where = `model ${model.name}: ${stored.path}`;
   const state = await (handle as Permitted).queryPermission?.({ mode: 'read' });
   if (state === 'prompt' || state === 'denied') {
     throw new AppError(
       'storage/permission',
       `${where}: the browser asks again whether the file may be read; allow it.`,
       {
-        details: { model: modelName, path: stored.path, state },
+        details: { model: model.id, path: stored.path, state },
       },
     );
   }
@@ -37,7 +37,7 @@ export async function openFileInPlace(
     throw new AppError(
       'file/changed',
       `${where}: the file on the disk is another one than was added (${file.size} bytes, it had ${stored.sizeBytes}); add it again.`,
-      { details: { model: modelName, path: stored.path, sizeBytes: file.size } },
+      { details: { model: model.id, path: stored.path, sizeBytes: file.size } },
     );
   }
   return { ...blobSource(stored.path, file), contentId: stored.sha256 };

@@ -284,7 +284,8 @@ export async function importModel(
 
 /**
  * The row appears and the import's records go in one step that the disk has confirmed. Files whose content is stored
- * already use the shards that are there; their own copies go, as do those of an earlier row of this id.
+ * already use the shards that are there; their own copies go, as do those of an earlier row of this id. A model of the
+ * same name and the same files is not added twice: the row that is there is the result.
  */
 async function publish(database: Database, record: ModelRecord): Promise<ModelRecord> {
   return guard('publish model', async () => {
@@ -298,7 +299,8 @@ async function publish(database: Database, record: ModelRecord): Promise<ModelRe
       const sound = twin && (await Promise.all(twin.shards.map(({ key }) => shards.get(key)))).every(Boolean);
       files.push(sound ? { ...file, shards: twin.shards } : file);
     }
-    const published = { ...record, files };
+    const twin = others.find((one) => one.name === record.name && sameFiles(one.files, files));
+    const published = twin ? { ...twin, usedAt: record.usedAt } : { ...record, files };
     await models.put(published);
     const kept = shardKeys([published, ...others]);
     const earlier = all.filter(({ id }) => id === record.id);
@@ -311,6 +313,12 @@ async function publish(database: Database, record: ModelRecord): Promise<ModelRe
 
 const sameContent = (a: StoredFile, b: StoredFile): boolean =>
   a.shards.length > 0 && a.sha256 === b.sha256 && a.sizeBytes === b.sizeBytes;
+
+/** File for file the same shards under the same paths. */
+function sameFiles(a: readonly StoredFile[], b: readonly StoredFile[]): boolean {
+  const told = (files: readonly StoredFile[]) => JSON.stringify(files.map(({ path, shards }) => [path, shards]));
+  return a.every(({ shards }) => shards.length > 0) && told(a) === told(b);
+}
 
 /** Keys of every shard that these models are made of. */
 export function shardKeys(models: readonly ModelRecord[]): Set<string> {

@@ -124,7 +124,7 @@ export class ModelStore {
    * place that may not or cannot be read
    */
   async open(model: ModelRecord, file: StoredFile): Promise<ByteSource> {
-    if (file.handle) return openFileInPlace(model.name, file, file.handle);
+    if (file.handle) return openFileInPlace(model, file, file.handle);
     const blobs = await this.blobs(model, file);
     return shardSource(model.name, file, blobs);
   }
