@@ -11,7 +11,7 @@ import { encodePng } from '../../src/companion/node_images';
 import { memorySource } from '../../src/lib/base/byte_source';
 import { readSafetensors } from '../../src/lib/formats/safetensors';
 import { writeSafetensors } from '../../src/lib/formats/safetensors_write';
-import { readRaw } from '../../src/lib/quant/dequantize';
+import { dequantizeTensor } from '../../src/lib/quant/dequantize';
 import { goldenGroup } from '../golden/golden_dir';
 import { onnxWithData } from '../tools/onnx_initializers';
 import { TINY, tinyModel } from '../tools/tiny_models';
@@ -19,6 +19,7 @@ import { pattern } from '../unit/pipeline/harness';
 import { expect, test, type AppPage } from './app';
 import { drop } from './drop';
 
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength);
 const upscalers = join(goldenGroup('models') ?? '', 'upscalers');
 const found = (page: Page) => page.getByRole('group', { name: 'Found' });
 const library = (page: Page) => page.locator('li > article');
@@ -41,7 +42,11 @@ async function writeFiles(folder: string): Promise<{ model: string[]; others: st
     memorySource('rrdb', Uint8Array.from(readFileSync(join(upscalers, 'rrdb_x2.safetensors')))),
   );
   const weights = await Promise.all(
-    [...rrdb.tensors.values()].map(async (one) => ({ name: one.name, shape: one.shape, data: await readRaw(one) })),
+    [...rrdb.tensors.values()].map(async (one) => ({
+      name: one.name,
+      shape: one.shape,
+      data: bytesOf(await dequantizeTensor(one)),
+    })),
   );
   const onnx = onnxWithData(weights, 'rrdb.onnx_data');
   return {

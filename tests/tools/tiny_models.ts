@@ -12,9 +12,13 @@ import { buildClipVision, type ClipVisionConfig } from '../../src/lib/models/cli
 import { buildControlNet, type ControlNetConfig } from '../../src/lib/models/controlnet/controlnet';
 import type { DetectedModel } from '../../src/lib/models/family';
 import type { Flux1Config } from '../../src/lib/models/flux1/config';
+import { flux2Layers, type Flux2Config } from '../../src/lib/models/flux2/flux2';
 import { flux1Layers } from '../../src/lib/models/flux1/names';
 import { buildImageProjection, type IpAdapterConfig } from '../../src/lib/models/ip_adapter/ip_adapter';
 import type { ModelPart } from '../../src/lib/models/part';
+import type { Qwen3Config } from '../../src/lib/models/qwen3/qwen3';
+import { sd3Layers, type Sd3Config } from '../../src/lib/models/sd3/sd3';
+import type { LayerNames } from '../../src/lib/models/names';
 import { syntheticModel, weightShapes } from '../../src/lib/models/synthetic';
 import { buildT2iAdapter, type T2iAdapterConfig } from '../../src/lib/models/t2i_adapter/t2i_adapter';
 import type { TrueSize } from '../../src/lib/models/true_sizes';
@@ -30,6 +34,7 @@ export interface TinyFile {
 
 const CLIP_IDS = 49408;
 const T5_IDS = 32128;
+const QWEN_IDS = 151_936;
 
 const clip = (id: 'clip-l' | 'openclip-bigg', width: number, projection: number) => ({
   id,
@@ -46,11 +51,11 @@ const clip = (id: 'clip-l' | 'openclip-bigg', width: number, projection: number)
   },
 });
 
-const t5 = {
+const t5 = (width: number) => ({
   id: 't5' as const,
   architecture: 't5' as const,
   config: {
-    width: 64,
+    width,
     layers: 1,
     heads: 2,
     innerWidth: 64,
@@ -59,9 +64,9 @@ const t5 = {
     buckets: 32,
     maxDistance: 128,
   },
-};
+});
 
-function vae(latentChannels: number, quantConvs: boolean): TrueSize['vae'] {
+function vae(latentChannels: number, quantConvs: boolean, batchNorm = false): TrueSize['vae'] {
   const level = (blocks: number, resample: boolean) => ({ blocks: new Array<number>(blocks).fill(32), resample });
   const levels = (blocks: number) => [true, true, true, false].map((resample) => level(blocks, resample));
   return {
@@ -70,14 +75,14 @@ function vae(latentChannels: number, quantConvs: boolean): TrueSize['vae'] {
     decoder: { stem: 32, levels: levels(2) },
     quantConv: quantConvs,
     postQuantConv: quantConvs,
-    batchNorm: false,
+    batchNorm,
   };
 }
 
 /** One block a level going down, two going up. */
 function unet(
   levels: readonly { readonly channels: number; readonly depth: number }[],
-  rest: Pick<UNetConfig, 'contextWidth' | 'heads' | 'inChannels'> & { vectorWidth?: number },
+  rest: Pick<UNetConfig, 'contextWidth' | 'heads' | 'inChannels'> & { vectorWidth?: number; guidanceWidth?: number },
 ) {
   const level = (at: number, blocks: number, resample: boolean): UNetLevel => ({
     blocks: Array.from({ length: blocks }, () => levels[at] ?? { channels: 0, depth: 0 }),
@@ -96,7 +101,7 @@ function unet(
     up: levels.map((_, i) => level(last - i, 2, i < last)),
     linearProjection: rest.vectorWidth !== undefined,
     vectorWidth: rest.vectorWidth ?? 0,
-    guidanceWidth: 0,
+    guidanceWidth: rest.guidanceWidth ?? 0,
   };
   return { architecture: 'unet' as const, config };
 }
@@ -129,7 +134,7 @@ const size = (id: string, rest: Omit<TrueSize, 'id' | 'label' | 'nativePx'>): Tr
 
 const clipL = clip('clip-l', 64, 0);
 const sd1 = { family: 'sd1', encoders: [clipL], vae: vae(4, true) } as const;
-const flux1 = { family: 'flux1', encoders: [clipL, t5], vae: vae(16, false) } as const;
+const flux1 = { family: 'flux1', encoders: [clipL, t5(64)], vae: vae(16, false) } as const;
 
 const SD1_LEVELS = [
   { channels: 32, depth: 1 },
@@ -141,6 +146,58 @@ const XL_LEVELS = [
   { channels: 128, depth: 1 },
   { channels: 128, depth: 1 },
 ];
+
+/** Hidden states of layers 9, 18 and 27 are what FLUX.2 reads. */
+const qwen3 = {
+  id: 'qwen3' as const,
+  architecture: 'qwen3' as const,
+  config: {
+    width: 32,
+    layers: 27,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 32,
+    mlpWidth: 32,
+    vocabulary: QWEN_IDS,
+    ropeTheta: 1e6,
+  } satisfies Qwen3Config,
+};
+
+const klein: Flux2Config = {
+  width: 128,
+  heads: 1,
+  headDim: 128,
+  doubleBlocks: 1,
+  singleBlocks: 1,
+  mlpWidth: 384,
+  contextWidth: 3 * 32,
+  inWidth: 128,
+  outWidth: 128,
+  guidance: false,
+  ropeAxes: [32, 32, 32, 32],
+  ropeTheta: 2000,
+};
+
+function sd3(rest: Pick<Sd3Config, 'qkNorm' | 'dualBlocks'>) {
+  const config: Sd3Config = {
+    width: 128,
+    heads: 2,
+    headDim: 64,
+    blocks: 2,
+    mlpWidth: 512,
+    channels: 16,
+    contextWidth: 192,
+    pooledWidth: 64 + 128,
+    positionSide: 12,
+    ...rest,
+  };
+  return {
+    family: 'sd3',
+    denoiser: { architecture: 'sd3' as const, config },
+    encoders: [clip('clip-l', 64, 64), clip('openclip-bigg', 128, 128), t5(192)],
+    vae: vae(16, false),
+  } as const;
+}
 
 /** Vector of SDXL: the pooled text and six numbers as 256 features each. */
 const XL_VECTOR = 128 + 6 * 256;
@@ -160,6 +217,22 @@ export const TINY = {
   flux: size('tiny-flux', { ...flux1, denoiser: flux(64) }),
   fluxFill: size('tiny-flux-fill', { ...flux1, denoiser: flux(384) }),
   fluxDepth: size('tiny-flux-depth', { ...flux1, denoiser: flux(128) }),
+  inpaint: size('tiny-inpaint', {
+    ...sd1,
+    denoiser: unet(SD1_LEVELS, { contextWidth: 64, heads: [8, 8], inChannels: 9 }),
+  }),
+  lcm: size('tiny-lcm', {
+    ...sd1,
+    denoiser: unet(SD1_LEVELS, { contextWidth: 64, heads: [8, 8], inChannels: 4, guidanceWidth: 256 }),
+  }),
+  sd3: size('tiny-sd3', sd3({ qkNorm: false, dualBlocks: [] })),
+  sd35: size('tiny-sd35', sd3({ qkNorm: true, dualBlocks: [0] })),
+  klein: size('tiny-klein', {
+    family: 'flux2',
+    denoiser: { architecture: 'flux2', config: klein },
+    encoders: [qwen3],
+    vae: vae(32, true, true),
+  }),
 } as const;
 
 /** Deterministic, about normal with deviation 1. */
@@ -173,7 +246,7 @@ function normal(seed: number): () => number {
 function values(name: string, shape: Shape, seed: number): Float32Array<ArrayBuffer> {
   const random = normal(seed);
   const inner = elementCount(shape.slice(1));
-  const around = shape.length === 1 && /norm|ln_|\.scale$/.test(name) && !name.endsWith('bias') ? 1 : 0;
+  const around = shape.length === 1 && /norm|ln_|\.scale$|running_var/.test(name) && !name.endsWith('bias') ? 1 : 0;
   const table = /embed|shared|position/.test(name);
   const scale = shape.length === 1 ? 0.05 : table ? 0.5 : 1 / Math.sqrt(Math.max(1, inner));
   const out = new Float32Array(elementCount(shape));
@@ -191,8 +264,13 @@ export function randomFile(name: string, shapes: ReadonlyMap<string, Shape>, see
   return { name: `${name}.safetensors`, bytes: writeSafetensors(tensors) };
 }
 
+/** Statistics, which have no leaf name in files. */
+const BARE = /^(bn\.running_(?:mean|var))\.weight$/;
+
 function shapesOf(part: ModelPart): Map<string, Shape> {
-  const shapes = new Map([...part.weights].map(([name, { tensor }]): [string, Shape] => [name, tensor.shape]));
+  const shapes = new Map(
+    [...part.weights].map(([name, { tensor }]): [string, Shape] => [name.replace(BARE, '$1'), tensor.shape]),
+  );
   if (part.architecture === 'clip') {
     // Files have it whether or not the family uses it.
     const { width } = part.config as { width: number };
@@ -203,10 +281,13 @@ function shapesOf(part: ModelPart): Map<string, Shape> {
 
 /** The denoiser in the layout of the models' authors, fused layers joined, as most files have it. */
 function denoiserShapes(part: ModelPart): ReadonlyMap<string, Shape> {
-  const isUNet = part.architecture === 'unet';
-  const layers = isUNet ? unetLayers(part.config as UNetConfig) : flux1Layers(part.config as Flux1Config);
-  const { tensors } = asFile(part.file, shapesOf(part), layers, isUNet ? 'original' : 'bfl');
-  return new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  const shapes = shapesOf(part);
+  const named = (layers: Iterable<LayerNames>, layout: string) =>
+    new Map([...asFile(part.file, shapes, layers, layout).tensors].map(([name, { shape }]) => [name, shape]));
+  if (part.architecture === 'unet') return named(unetLayers(part.config as UNetConfig), 'original');
+  if (part.architecture === 'flux1') return named(flux1Layers(part.config as Flux1Config), 'bfl');
+  if (part.architecture === 'flux2') return named(flux2Layers(part.config as Flux2Config), 'bfl');
+  return named(sd3Layers(part.config as Sd3Config), 'original');
 }
 
 /** The model's files, one per part: the denoiser first, then text encoders, then the autoencoder. */
