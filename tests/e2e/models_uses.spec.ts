@@ -7,7 +7,6 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { encodePng } from '../../src/companion/node_images';
 import { memorySource } from '../../src/lib/base/byte_source';
 import { readSafetensors } from '../../src/lib/formats/safetensors';
 import { writeSafetensors } from '../../src/lib/formats/safetensors_write';
@@ -15,7 +14,6 @@ import { dequantizeTensor } from '../../src/lib/quant/dequantize';
 import { goldenGroup } from '../golden/golden_dir';
 import { onnxWithData } from '../tools/onnx_initializers';
 import { TINY, tinyModel } from '../tools/tiny_models';
-import { pattern } from '../unit/pipeline/harness';
 import { expect, test, type AppPage } from './app';
 import { drop } from './drop';
 
@@ -75,7 +73,7 @@ async function enlarge(page: Page, upscaler: string): Promise<string> {
   // The button is away while it works.
   await expect(start).toBeVisible();
   await expect(page.getByRole('alert')).toHaveCount(0);
-  const result = page.getByRole('img', { name: 'picture.png, enlarged' });
+  const result = page.getByRole('img', { name: /, enlarged$/ });
   await expect(result).toBeVisible();
   return (await result.getAttribute('src')) ?? '';
 }
@@ -128,11 +126,12 @@ test('an embedding, an autoencoder, upscalers and a limit of memory, all from th
     expect(other.pixels).not.toBe(plain.pixels);
     expect(other.text).toMatch(/VAE hash: [0-9a-f]{10}, VAE: otherwise/);
 
-    await visit(page, 'Upscale');
-    const picture = { name: 'picture.png', mimeType: 'image/png', buffer: Buffer.from(encodePng(pattern(48, 32))) };
-    await page.locator('.controls input[type=file]').setInputFiles(picture);
+    await page.getByRole('button', { name: 'Upscale', exact: true }).click();
+    await expect(page.getByRole('heading', { name: 'Upscale' })).toBeVisible();
+    await page.locator('#upscale-scale').fill('2');
+    await page.locator('#upscale-scale').press('Tab');
     const pickled = await enlarge(page, 'srvgg');
-    await expect(page.getByText('96×64')).toBeVisible();
+    await expect(page.getByText('128×128')).toBeVisible();
     expect(await enlarge(page, 'rrdb')).not.toBe(pickled);
 
     await visit(page, 'Settings');

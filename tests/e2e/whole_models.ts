@@ -98,6 +98,14 @@ export const WHOLE_MODELS: readonly WholeModel[] = [
     },
   },
   {
+    family: 'chroma',
+    components: {
+      transformer: 'chroma/diffusers/transformer',
+      text_encoder: 'flux-dev/diffusers/text_encoder_2',
+      vae: 'flux-dev/diffusers/vae',
+    },
+  },
+  {
     family: 'z-image',
     components: {
       transformer: 'z-image/diffusers/transformer',

@@ -7,14 +7,13 @@ import { throwIfAborted } from '../base/abort';
 import { AppError } from '../base/errors';
 import { HookRunner, type Extension } from '../extensions/api';
 import type { GeneratedImage, GenerateRequest, JobEvent, JobResult, JobTelemetry, PixelImage } from '../rpc/engine';
-import type { ModelPart } from '../models/part';
 import type { LoadControl } from './control/control_model';
 import { Job } from './job';
 import { JobClock } from './job_clock';
 import { JobMeter } from './job_meter';
 import { jobSettings } from './job_settings';
 import type { Embedding } from './embeddings';
-import type { LoadedModel } from './loaded_model';
+import type { ChosenVae, LoadedModel } from './loaded_model';
 import { hookLatent } from './sample_batch';
 import type { NetworkStacks, ResolveLora } from './networks';
 import type { EncodePicture } from './save_picture';
@@ -52,7 +51,7 @@ export interface GenerateHost {
   readonly readAsset?: ReadAsset;
   readonly loadControl?: LoadControl;
   /** The autoencoder of a request's `vaeId`. */
-  readonly loadVae?: (id: string) => Promise<ModelPart | undefined>;
+  readonly loadVae?: (id: string) => Promise<ChosenVae | undefined>;
 }
 
 /**

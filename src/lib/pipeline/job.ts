@@ -5,7 +5,6 @@ import type { HookRunner } from '../extensions/api';
 import type { GeneratedImage, JobStage, PixelImage } from '../rpc/engine';
 import { hiresSize } from '../sampling/img2img/hires_size';
 import type { ModelSampling } from '../sampling/model_sampling';
-import type { ModelPart } from '../models/part';
 import { preparePrompt, type PreparedPrompt } from '../prompt/plan';
 import { decodeLatent, encodeImage } from './autoencoder';
 import { correctColors } from './color_correction';
@@ -19,7 +18,7 @@ import { compose, fillLatent, type PreparedMask } from './inpaint';
 import type { JobClock } from './job_clock';
 import type { HiresSettings, JobSettings } from './job_settings';
 import { pickLatent, stackLatents } from './latents';
-import type { LoadedModel } from './loaded_model';
+import type { ChosenVae, LoadedModel } from './loaded_model';
 import { maskPicture } from './mask_image';
 import { describeImage } from './metadata';
 import { modelSampling } from './model_sampling';
@@ -322,7 +321,7 @@ export class Job {
       refiner,
       masked: this.#start?.inpaint !== undefined,
       control: this.#control,
-      vae: this.#model.vaeKey || undefined,
+      vae: this.#model.vae,
     });
   }
 
@@ -443,9 +442,9 @@ function stageEvent({ host }: JobParts, { request }: JobSettings, stage: JobStag
 }
 
 /** @throws AppError 'model/missing-part' when the host has no such autoencoder */
-async function openVae(id: string, load: GenerateHost['loadVae']): Promise<ModelPart> {
-  const part = await load?.(id);
-  if (part) return part;
+async function openVae(id: string, load: GenerateHost['loadVae']): Promise<ChosenVae> {
+  const vae = await load?.(id);
+  if (vae) return vae;
   throw new AppError('model/missing-part', `autoencoder "${id}": it is not here; add its file or choose another.`, {
     details: { vaeId: id },
   });

@@ -24,9 +24,18 @@ export interface TokenizerSet {
 /** Prompts are encoded again only when they change; 64 entries of a few 100 kB bound the memory. */
 const MAX_CACHED_ENCODINGS = 64;
 
+/** An autoencoder in place of the model's own. */
+export interface ChosenVae {
+  readonly part: ModelPart;
+  /** Tied to the content, for example its SHA-256. */
+  readonly contentId: string;
+  /** First 10 digits of the file's SHA-256, as infotexts have them; empty when unknown. */
+  readonly hash: string;
+}
+
 export class LoadedModel {
   readonly #detected: DetectedModel;
-  #vae: ModelPart | undefined;
+  #vae: ChosenVae | undefined;
   readonly backend: Backend;
   readonly tokenizers: TokenizerSet;
   readonly id: string;
@@ -63,27 +72,32 @@ export class LoadedModel {
 
   /** What the files make together, with the autoencoder in use. */
   get detected(): DetectedModel {
-    return this.#vae ? { ...this.#detected, vae: this.#vae } : this.#detected;
+    return this.#vae ? { ...this.#detected, vae: this.#vae.part } : this.#detected;
   }
 
   /**
    * Decodes and encodes with another autoencoder from now on; undefined: the model's own.
    * @throws AppError 'model/unsupported' for one of other latents
    */
-  useVae(vae: ModelPart | undefined): void {
-    if (vae && !fitsLatents(vae, this.#detected.latent)) {
+  useVae(vae: ChosenVae | undefined): void {
+    if (vae && !fitsLatents(vae.part, this.#detected.latent)) {
       throw new AppError(
         'model/unsupported',
-        `${vae.file}: this autoencoder's latents are not those of ${this.#detected.family.label} (${this.#detected.latent.channels} channels); choose another one.`,
-        { details: { vae: vae.file, family: this.#detected.family.id } },
+        `${vae.part.file}: this autoencoder's latents are not those of ${this.#detected.family.label} (${this.#detected.latent.channels} channels); choose another one.`,
+        { details: { vae: vae.part.file, family: this.#detected.family.id } },
       );
     }
     this.#vae = vae;
   }
 
-  /** Tells programs of different autoencoders apart. */
+  /** The autoencoder in use, when it is not the model's own. */
+  get vae(): ChosenVae | undefined {
+    return this.#vae;
+  }
+
+  /** Tells programs of different autoencoders apart: files of one name are common. */
   get vaeKey(): string {
-    return this.#vae?.file ?? '';
+    return this.#vae?.contentId ?? '';
   }
 
   /**

@@ -1,4 +1,5 @@
 /** What a picture's file says of how it was made, in the grammar that the web UIs write and read. */
+import { nameOf } from '../base/file_path';
 import { writeParameters } from '../infotext/parameter_fields';
 import { emptyParameters, type GenerationParameters, type HiresParameters } from '../infotext/parameters';
 import { optionsToInfotext } from '../options/infotext';
@@ -6,7 +7,7 @@ import type { ControlMode, GenerateRequest, InpaintFill, InpaintRequest, SoftInp
 import { scheduleLabel } from '../sampling/names';
 import type { ControlUnit } from './control/control_set';
 import type { JobSettings } from './job_settings';
-import type { LoadedModel } from './loaded_model';
+import type { ChosenVae, LoadedModel } from './loaded_model';
 
 /** Facts that only the run knows. */
 export interface RunFacts {
@@ -14,8 +15,8 @@ export interface RunFacts {
   readonly embeddingHashes: ReadonlyMap<string, string>;
   /** Name and hash of the second model, when it took over. */
   readonly refiner?: string | undefined;
-  /** File of the autoencoder, when it is not the model's own. */
-  readonly vae?: string | undefined;
+  /** The autoencoder, when it is not the model's own. */
+  readonly vae?: ChosenVae | undefined;
   /** Units that had an effect. */
   readonly control?: readonly ControlUnit[];
   /** False when an empty mask made the job plain img2img. */
@@ -87,7 +88,7 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number, 
     ...(refiner && facts.refiner !== undefined
       ? { refiner: { checkpoint: facts.refiner, switchAt: refiner.switchAt, switchBySteps: true } }
       : {}),
-    ...(facts.vae === undefined ? {} : { vae: facts.vae }),
+    ...(facts.vae ? vaeNames(facts.vae) : {}),
     extra: new Map([
       ...extraOf(request),
       ...optionsToInfotext(request.modelOptions ?? {}),
@@ -211,4 +212,9 @@ function defined<T extends Record<string, number | undefined>>(values: T): { [K 
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: number;
   };
+}
+
+/** As A1111 names an autoencoder: its file, and the first digits of its hash. */
+function vaeNames({ part, hash }: ChosenVae): Pick<GenerationParameters, 'vae' | 'vaeHash'> {
+  return { vae: nameOf(part.file), ...(hash === '' ? {} : { vaeHash: hash }) };
 }

@@ -85,7 +85,10 @@ export class NetworkLibrary {
         return entry && this.#lora(entry);
       },
       loadUpscaler: async (id) => (await part(id, 'upscaler', 'upscaler')) ?? undefined,
-      loadVae: async (id) => (await part(id, 'vae', 'vae')) ?? undefined,
+      loadVae: async (id) => {
+        const entry = find(entries, 'vae', id);
+        return entry && { part: await this.#part(entry, 'vae'), contentId: entry.contentId, hash: entry.hash };
+      },
       loadControl: async (id) => {
         const entry = find(entries, 'control', id);
         return entry && this.#control(entry, entries);

@@ -65,8 +65,8 @@ export class ModelsState {
   view: ModelView = $state.raw({ search: '', sort: 'used', group: 'all' });
   /** Results of checks by model: damaged parts, empty when sound. */
   verified: Readonly<Record<string, readonly string[]>> = $state.raw({});
-  /** Plans by proposal or model. */
-  fits: Readonly<Record<string, FitReport | 'planning'>> = $state.raw({});
+  /** Plans by proposal or model, each for the device as it was. */
+  #fits: Readonly<Record<string, { readonly device: string; readonly fit: FitReport | 'planning' }>> = $state.raw({});
   converted: Readonly<Record<string, ConvertReport>> = $state.raw({});
   /** Where the engine computes and how much it may hold, for plans. */
   device: () => FitDevice = () => ({ wasm: false });
@@ -246,17 +246,26 @@ export class ModelsState {
     await this.#changed();
   }
 
+  /** The plan of a proposal or model, unless another engine or another limit computes since. */
+  fitOf(key: string): FitReport | 'planning' | undefined {
+    const planned = this.#fits[key];
+    return planned?.device === JSON.stringify(this.device()) ? planned.fit : undefined;
+  }
+
   /** Plans memory and time of a proposal or a stored model on this device. */
   async planFit(key: string, target: FitTarget): Promise<void> {
-    this.fits = { ...this.fits, [key]: 'planning' };
-    const { [key]: _planning, ...others } = this.fits;
+    const device = JSON.stringify(this.device());
+    const { [key]: _before, ...others } = this.#fits;
+    this.#fits = { ...others, [key]: { device, fit: 'planning' } };
     try {
       const sample = this.speedSample();
       // Without an estimate of the time the plan is still a plan.
       if (sample) await this.#library.noteSpeed(sample).catch(() => undefined);
-      this.fits = { ...this.fits, [key]: await this.#library.fit(target, this.device()) };
+      const fit = await this.#library.fit(target, this.device());
+      this.#fits = { ...this.#fits, [key]: { device, fit } };
     } catch (error) {
-      this.fits = others;
+      const { [key]: _failed, ...kept } = this.#fits;
+      this.#fits = kept;
       this.error = toPlainError(error);
     }
   }

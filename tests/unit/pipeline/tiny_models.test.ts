@@ -293,6 +293,20 @@ describe('FLUX.1 with a picture beside the latent', () => {
   }
 });
 
+describe('variants of a family, from their files alone', () => {
+  it.each([
+    ['inpaint', 'sd1'],
+    ['lcm', 'sd1'],
+    ['sd35', 'sd3'],
+  ] as const)('%s is opened as %s and draws', { timeout: SLOW }, async (id, family) => {
+    const model = await modelOf(id, () => tinyModel(TINY[id]));
+    expect(model.detected.family.id).toBe(family);
+    const { data } = await latentsOf(model, { steps: 1, widthPx: 64, heightPx: 64 });
+    expect(data.every((value) => Number.isFinite(value))).toBe(true);
+    expect(new Set(data).size).toBeGreaterThan(data.length / 2);
+  });
+});
+
 describe('parts of different models', () => {
   const swap = (base: readonly TinyFile[], part: RegExp, other: TinyFile | undefined) =>
     base.flatMap((file) => (part.test(file.name) ? (other ? [other] : []) : [file]));

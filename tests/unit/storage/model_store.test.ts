@@ -160,6 +160,38 @@ describe('ModelStore', () => {
     expect(await store.verify(await store.import([arriving().file], { id: 'o', name: 'O' }))).toEqual([]);
   });
 
+  it('keeps one row of one name and content, and names it again', async () => {
+    const first = await store.import([arriving().file], { id: 'm', name: 'M' });
+    const again = await store.import([arriving().file], { id: 'of another date', name: 'M' });
+    expect(again.id).toBe('m');
+    expect(await store.list()).toHaveLength(1);
+    expect(await store.unfinished()).toEqual([]);
+    expect(await database.count('shards')).toBe(4);
+    expect(await store.verify((await store.get('m'))!)).toEqual([]);
+    expect(again.files).toEqual(first.files);
+  });
+
+  it('reads a file in place only as long as the browser allows it, and says whose it is', async () => {
+    let state: PermissionState = 'granted';
+    const blob = new File([bytes], 'model.safetensors', { lastModified: 1 });
+    const handle = {
+      queryPermission: () => Promise.resolve(state),
+      getFile: () => Promise.resolve(blob),
+    } as unknown as FileSystemFileHandle;
+    const file = { path: 'model.safetensors', sizeBytes: bytes.length, sha256, shards: [], handle, modifiedAt: 1 };
+    const record = { id: 'm', name: 'M', files: [file], sizeBytes: bytes.length, addedAt: 0, usedAt: 0 };
+    expect(await (await store.open(record, file)).read(5, 3)).toEqual(bytes.slice(5, 8));
+    for (const now of ['prompt', 'denied'] as const) {
+      state = now;
+      await expect(store.open(record, file)).rejects.toMatchObject({
+        code: 'storage/permission',
+        details: { model: 'm', path: 'model.safetensors', state: now },
+      });
+    }
+    state = 'granted';
+    expect(await (await store.open(record, file)).read(0, 2)).toEqual(bytes.slice(0, 2));
+  });
+
   it('keeps what others are made of when the same model comes again with another content', async () => {
     const first = await store.import([arriving().file], { id: 'm', name: 'M' });
     await store.add({ ...first, id: 'joined' });
