@@ -26,12 +26,15 @@ const writeWorkerFiles = (): Plugin => ({
   },
 });
 
+/** Which plugin took how long is of no use to who starts the app. */
+const quiet = { checks: { bundlerTimings: false } };
+
 export default defineConfig({
   plugins: [sveltekit(), writeWorkerFiles()],
-  worker: { format: 'es', plugins: () => [collectWorkerFiles()] },
+  worker: { format: 'es', plugins: () => [collectWorkerFiles()], rolldownOptions: quiet },
   server: { headers: isolationHeaders, fs: { allow: ['workers', 'wgsl', 'static'] } },
   preview: { headers: isolationHeaders },
-  build: { target: 'es2023' },
+  build: { target: 'es2023', rolldownOptions: quiet },
   // The WASM runtime's files are assets of ours (src/lib/backends/onnx/wasm_assets.ts), not bundled a second time.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   optimizeDeps: { exclude: ['onnxruntime-web'] },

@@ -19,6 +19,10 @@ const PRECACHE = [`${base}/`, ...build, ...prerendered, ...files].filter(
   (path) => !isWeights(path) && !path.endsWith('/_headers'),
 );
 
+/** A name that holds its content's hash is always right: what this visit fetched (the runtime's 14 MB) serves twice. */
+const isImmutable = (path: string) => path.includes('/immutable/');
+const freshness = (path: string): RequestCache => (isImmutable(path) ? 'default' : 'reload');
+
 /** Engine, runtime and codec files of the workers: fetched by workers before this one is in charge. */
 async function workerFiles(): Promise<string[]> {
   const response = await fetch(`${base}/_app/worker-files.json`, { cache: 'no-cache' });
@@ -31,7 +35,7 @@ worker.addEventListener('install', (event) => {
     caches.open(CACHE).then(async (cache) => {
       // One by one, so that a file already there from a cut-off first attempt is not fetched again.
       for (const path of new Set([...PRECACHE, ...(await workerFiles())])) {
-        if (!(await cache.match(path))) await cache.add(new Request(path, { cache: 'reload' }));
+        if (!(await cache.match(path))) await cache.add(new Request(path, { cache: freshness(path) }));
       }
     }),
   );
@@ -91,7 +95,7 @@ async function receive(request: Request): Promise<Response> {
 
 async function answer(request: Request, url: URL): Promise<Response> {
   const path = request.mode === 'navigate' ? undefined : url.pathname;
-  const immutable = url.pathname.includes('/immutable/');
+  const immutable = isImmutable(url.pathname);
   if (path !== undefined) {
     const cached = await caches.match(path, { ignoreSearch: true });
     if (cached && (immutable || PRECACHE.includes(path))) return isolated(cached);
