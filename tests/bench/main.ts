@@ -31,6 +31,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
   text: { about: 'prompts, infotexts, sampler arithmetic', load: () => import('./text') },
   canvas: { about: 'pen to ink on the built page: at rest, live, while generating', load: () => import('./canvas') },
+  gallery: { about: 'a frame of scrolling through 10,000 pictures', load: () => import('./gallery') },
   lora: {
     about: 'three LoRAs on a quantized block against merged weights; --webgpu',
     load: () => import('./lora'),

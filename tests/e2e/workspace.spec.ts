@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Page } from '@playwright/test';
 import { unzipSync } from 'fflate';
 import { readPng } from '../../src/lib/formats/png_text';
+import { fillGallery } from '../tools/gallery_pictures';
 import { expect, test } from './app';
 
 const modelFiles = ['tiny-icons.safetensors', 'tiny-icons-ae.safetensors'].map((name) =>
@@ -142,25 +143,7 @@ test('of ten thousand pictures few exist at once, and scrolling changes only the
 }) => {
   await page.goto(`${appUrl}gallery`);
   await expect(page.getByText('No pictures yet')).toBeVisible();
-  await page.evaluate(async () => {
-    const canvas = new OffscreenCanvas(64, 64);
-    const context = canvas.getContext('2d');
-    context?.fillRect(8, 8, 48, 48);
-    const blob = await canvas.convertToBlob();
-    const database = await new Promise<IDBDatabase>((done) => {
-      const request = indexedDB.open('sketchforge');
-      request.onsuccess = () => done(request.result);
-    });
-    const transaction = database.transaction(['gallery', 'thumbnails'], 'readwrite');
-    for (let i = 0; i < 10_000; i++) {
-      const [id, prompt] = [`p${i}`, `picture ${i}`];
-      const row = { id, createdAt: i, widthPx: 64, heightPx: 64, infotext: `${prompt}\nSteps: 2, Seed: ${i}` };
-      transaction.objectStore('gallery').put({ ...row, prompt, model: 'm', seed: i, favourite: 0 });
-      transaction.objectStore('thumbnails').put(blob, id);
-    }
-    await new Promise((done) => (transaction.oncomplete = done));
-    database.close();
-  });
+  await fillGallery(page, 10_000);
   await page.reload();
   await expect(page.getByText('10,000 pictures')).toBeVisible();
   // What makes it smooth: few cells, made once, of which a step of scrolling changes those of the new rows only.
