@@ -7,6 +7,8 @@ import type { ProgramPlan } from '../../../../src/lib/backends/webgpu/plan_types
 import { recordProgram } from '../../../../src/lib/backends/webgpu/recorder';
 import { defaultTuning, plainTuning, type Tuning } from '../../../../src/lib/backends/webgpu/tuning';
 import { KERNEL_VARIANTS } from '../../../../src/lib/backends/webgpu/variants';
+import { GraphBuilder } from '../../../../src/lib/graph/builder';
+import { memoryWeight } from '../../../../src/lib/graph/memory_weight';
 import { optimize } from '../../../../src/lib/graph/passes/optimize';
 import type { BuiltGraph } from '../../../../src/lib/models/part';
 import { syntheticModel } from '../../../../src/lib/models/synthetic';
@@ -124,6 +126,28 @@ describe('memory at true size', () => {
       tuning: plainTuning,
     });
     expect(plan.weights.reduce((sum, weight) => sum + weight.plan.bytes, 0)).toBeLessThanOrEqual(0.5e9);
+  });
+
+  it.each([
+    ['plain', plainTuning],
+    ['fast', fast],
+  ])('needs no more per token where attention sees more of them: %s', (_name, tuning) => {
+    const bytesPerToken = [1024, 4096, 16384].map((tokens) => {
+      const g = GraphBuilder.create('attention', () => ({ type: 'F16', shape: [64, 64] }));
+      const x = g.input('x', [1, tokens, 64]);
+      const [q, k, v] = ['q', 'k', 'v'].map((name) => g.linear(x, name, { out: 64, bias: false }));
+      if (!q || !k || !v) throw new Error('attention');
+      g.output('y', g.linear(g.attention(q, k, v, { heads: 2 }), 'out', { out: 64, bias: false }));
+      const names = ['q', 'k', 'v', 'out'].map((name) => `${name}.weight`);
+      const weights = new Map(names.map((name) => [name, memoryWeight(name, [64, 64], new Float32Array(64 * 64))]));
+      const options = { maxBindingBytes: 2 ** 31 - 4, dispatchFlops: 3e10, tuning };
+      const plan = recordProgram(optimize(g.finish()), weights, options);
+      expect(plan.dispatches.flatMap(({ kernel }) => kernel).join(' ')).toContain('attention');
+      return planArena(plan, 2 ** 31).bytes / tokens;
+    });
+    expect(bytesPerToken[0]).toBeGreaterThan(0);
+    expect(bytesPerToken[2]).toBe(bytesPerToken[0]);
+    expect(bytesPerToken[1]).toBe(bytesPerToken[0]);
   });
 });
 
