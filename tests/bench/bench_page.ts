@@ -7,6 +7,12 @@ import { ensureChromium } from '../tools/chromium.mjs';
 const root = resolve(import.meta.dirname, '../..');
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
+/** Chromium's flags for WebGPU on the real adapter where there is one, or on SwiftShader. */
+export function adapterFlags(software: boolean): string[] {
+  const flags = ['--enable-unsafe-webgpu', '--enable-features=Vulkan'];
+  return software ? [...flags, '--use-webgpu-adapter=swiftshader'] : flags;
+}
+
 /** Opens `tests/bench/NAME` and hands it to `work`; everything is closed afterwards. */
 export async function inBenchPage<T>(
   name: string,

@@ -6,14 +6,12 @@ import { Autotuner } from '../../src/lib/backends/webgpu/autotune';
 import { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import { selfTest } from '../../src/lib/backends/webgpu/self_test';
 import { dawnGpu, diskKernels } from '../kernels/node_kernels';
-import { inBenchPage } from './bench_page';
+import { adapterFlags, inBenchPage } from './bench_page';
 import { benchCases, measureEncoding, measureKernels, type KernelBench } from './kernel_cases';
 import type { BenchResult } from './main';
 
 function inChromium(software: boolean): Promise<BenchResult> {
-  const args = ['--enable-unsafe-webgpu', '--enable-features=Vulkan'];
-  if (software) args.push('--use-webgpu-adapter=swiftshader');
-  return inBenchPage('kernels.html', args, async (page, version) => {
+  return inBenchPage('kernels.html', adapterFlags(software), async (page, version) => {
     await page.waitForFunction(() => 'runKernelBench' in globalThis);
     const run = () => (globalThis as unknown as { runKernelBench(): Promise<KernelBench> }).runKernelBench();
     const { rows, info } = await page.evaluate(run);

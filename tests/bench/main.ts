@@ -50,7 +50,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     load: () => import('./kernels'),
   },
   shapes: {
-    about: 'published models without weights: operations, planned memory, fit',
+    about: 'published models without weights: operations, planned memory, fit; --blocks: single blocks on the device',
     load: () => import('./shapes'),
   },
 };

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- shapes FAMILY|all [--type q4_0] [--size 512]`: published models at their true size without weights:
- * operations, bytes, planned memory against its lower bound, fit. Nothing is computed.
+ * `npm run bench -- shapes FAMILY|all [--type q4_0] [--size 512] [--blocks [--software]]`: published models at their true
+ * size without weights: operations, bytes, planned memory against its lower bound, fit. With `--blocks`: single blocks
+ * with random weights on Chromium's adapter instead, as many as the device manages in a minute.
  */
 import { arenaLowerBound, planArena } from '../../src/lib/backends/webgpu/arena';
 import { recordProgram } from '../../src/lib/backends/webgpu/recorder';
@@ -12,6 +13,8 @@ import type { BuiltGraph } from '../../src/lib/models/part';
 import { FIT_MEASURES, planFit } from '../../src/lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs, USUAL_TUNING } from '../../src/lib/pipeline/fit_stages';
 import { isQuantTypeId, type QuantTypeId } from '../../src/lib/quant/registry';
+import { adapterFlags, inBenchPage } from './bench_page';
+import type { KernelBench } from './kernel_cases';
 import type { BenchResult } from './main';
 import { REFERENCE_COSTS } from './reference_costs';
 import type { BenchRow } from './report';
@@ -141,22 +144,50 @@ function optionOf(words: readonly string[], name: string): string | undefined {
   return at < 0 ? undefined : words[at + 1];
 }
 
+/** Single blocks in Chromium, on the real adapter where there is one. */
+function blockRows(ids: readonly string[], type: QuantTypeId, sides: readonly number[] | undefined, software: boolean) {
+  return inBenchPage('shapes.html', adapterFlags(software), async (page, version): Promise<BenchResult> => {
+    await page.waitForFunction(() => 'runBlocks' in globalThis);
+    const rows: BenchRow[] = [];
+    let device: KernelBench['info'] = {};
+    for (const id of ids) {
+      for (const sidePx of sides ?? [512]) {
+        const run = (given: { id: string; type: QuantTypeId; sidePx: number }) =>
+          (
+            globalThis as unknown as { runBlocks(id: string, type: QuantTypeId, sidePx: number): Promise<KernelBench> }
+          ).runBlocks(given.id, given.type, given.sidePx);
+        const found = await page.evaluate(run, { id, type, sidePx });
+        rows.push(...found.rows);
+        device = found.info;
+      }
+    }
+    return { rows, device, browser: `Chromium ${version}` };
+  });
+}
+
 /** One row per figure, for every family named. */
 export function bench(words: readonly string[]): Promise<BenchResult> {
   const ids = TRUE_SIZES.map(({ id }) => id);
   const [name = ''] = words;
   const type = (optionOf(words, '--type') ?? 'q4_0').toUpperCase();
   const size = optionOf(words, '--size');
-  const chosen = name === 'all' ? TRUE_SIZES : [trueSizeById(name)];
+  const chosen = (name === 'all' ? TRUE_SIZES : [trueSizeById(name)]).flatMap((one) => one ?? []);
   const sides = size === undefined ? undefined : [Number(size)];
-  const rows: BenchRow[] = [];
-  for (const one of chosen) {
-    const whole = sides?.every((side) => Number.isSafeInteger(side) && side > 0) ?? true;
-    if (!one || !isQuantTypeId(type) || !whole) {
-      console.error(`npm run bench -- shapes ${ids.join('|')}|all [--type q4_0] [--size 512]`);
-      process.exit(2);
-    }
-    for (const side of sides ?? new Set([512, one.nativePx])) rows.push(...sizeRows(one, type, side));
+  const whole = sides?.every((side) => Number.isSafeInteger(side) && side > 0) ?? true;
+  if (chosen.length === 0 || !isQuantTypeId(type) || !whole) {
+    console.error(`npm run bench -- shapes ${ids.join('|')}|all [--type q4_0] [--size 512] [--blocks [--software]]`);
+    process.exit(2);
   }
+  if (words.includes('--blocks')) {
+    return blockRows(
+      chosen.map(({ id }) => id),
+      type,
+      sides,
+      words.includes('--software'),
+    );
+  }
+  const rows = chosen.flatMap((one) =>
+    [...(sides ?? new Set([512, one.nativePx]))].flatMap((side) => sizeRows(one, type, side)),
+  );
   return Promise.resolve({ rows, device: { device: 'none: plans only' } });
 }
