@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Autotuner, type KeyValueStore } from '../../src/lib/backends/webgpu/autotune';
 import type { WebgpuBackend } from '../../src/lib/backends/webgpu/backend';
 import { supportTable } from '../../src/lib/backends/webgpu/support';
-import { DEFAULT_TILE, plainTuning, scratchFor } from '../../src/lib/backends/webgpu/tuning';
+import { DEFAULT_TILE, defaultTuning, plainTuning, scratchFor } from '../../src/lib/backends/webgpu/tuning';
 import { attentionCandidates, candidates, tileMemoryBytes } from '../../src/lib/backends/webgpu/tuning_candidates';
-import { KERNEL_VARIANTS, type KernelVariantId } from '../../src/lib/backends/webgpu/variants';
+import { KERNEL_VARIANTS, kernelStatus, type KernelVariantId } from '../../src/lib/backends/webgpu/variants';
 import { GraphBuilder } from '../../src/lib/graph/builder';
 import { memoryWeight } from '../../src/lib/graph/memory_weight';
 import { weightResolver } from '../../src/lib/graph/weights';
@@ -87,7 +87,11 @@ describe('tuning', () => {
     expect(again.tuning.gemm({ m: 30, n: 16, k: 8 })).toEqual({ kernel: 'plain' });
     // Measured once, but it has failed the self-test since.
     expect(again.tuning.gemm({ m: 4, n: 8, k: 8 })).toEqual({ kernel: 'plain' });
-    expect(reads).toBe(2);
+    // Verdicts of a tuning that rounds are kept apart: what was fastest with rounding is not exact.
+    const rounding = new Autotuner(own, plainTuning, new Set(['gemm-skinny']), { store, roundActivations: true });
+    await rounding.tune([]);
+    expect(rounding.tuning.gemm({ m: 30, n: 8, k: 8 })).toEqual({ kernel: 'plain' });
+    expect(reads).toBe(3);
     expect(own.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
     await own.dispose();
   });
@@ -142,6 +146,25 @@ describe('tuning', () => {
     expect(choose(1024, 'q8_0')).toBeUndefined();
     // A convolution whose blocks run across taps reads its left side number by number: worth decoding much earlier.
     expect(scratchFor({ m: 1024, n: 320, k: 2880, fragment: 'q8_0', channelMajor: true }, 'f32')).toBe('f32');
+  });
+});
+
+describe('8-bit products', () => {
+  const facts = { has: () => false, hasLanguage: () => true, smallestSubgroup: 0 };
+  const rowOf = (roundActivations: boolean, verdict: string) =>
+    kernelStatus(facts, new Map([['gemm-integer', verdict]]), { roundActivations }).find(
+      ({ choice }) => choice === 'roundActivations',
+    );
+  const shape = { m: 64, n: 64, k: 64, fragment: 'q8_0' };
+  const chosen = (roundActivations: boolean) =>
+    defaultTuning({ enabled: every, fullGroups: 64, roundActivations }).gemm(shape).kernel;
+
+  it('wait for the user, and are never used once they failed', () => {
+    expect(rowOf(false, 'ok')).toMatchObject({ variant: 'gemm-integer', state: 'ready' });
+    expect(rowOf(true, 'ok')).toMatchObject({ state: 'used' });
+    expect(rowOf(true, 'wrong results')).toMatchObject({ state: 'off' });
+    expect(chosen(true)).toBe('integer');
+    expect(chosen(false)).not.toBe('integer');
   });
 });
 

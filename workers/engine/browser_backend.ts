@@ -37,7 +37,11 @@ async function wasmBackend(options: EngineOptions, reason: string): Promise<Chos
 }
 
 /** Kernels and their device are loaded only where they are wanted. */
-async function webgpuBackend(reason: string, acceptSoftware: boolean): Promise<Chosen> {
+async function webgpuBackend(
+  { roundActivations = false }: EngineOptions,
+  reason: string,
+  acceptSoftware: boolean,
+): Promise<Chosen> {
   const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }, { Autotuner }] = await Promise.all([
     import('../../src/lib/backends/webgpu/backend'),
     import('../../src/lib/backends/webgpu/device'),
@@ -54,11 +58,13 @@ async function webgpuBackend(reason: string, acceptSoftware: boolean): Promise<C
       'WebGPU: only a software adapter was offered, which is slower than WebAssembly.',
     );
   }
-  // A software adapter compiles for seconds and is there for correctness only: it keeps the plain kernels.
-  if (!software) {
-    const { tuning, enabled } = await selfTest(backend);
+  // A software adapter compiles for seconds and is there for correctness only: it keeps the plain kernels, unless asked.
+  if (!software || roundActivations) {
+    const { tuning, enabled } = await selfTest(backend, { roundActivations });
     const store = new MeasurementStore(openDatabase);
-    backend.setTuner(new Autotuner(backend, tuning, enabled, { store, browser: navigator.userAgent }));
+    backend.setTuner(
+      new Autotuner(backend, tuning, enabled, { store, browser: navigator.userAgent, roundActivations }),
+    );
   }
   return { backend, reason };
 }
@@ -69,13 +75,13 @@ export async function createBrowserBackend(options: EngineOptions): Promise<Chos
       return wasmBackend(options, 'chosen in the settings');
     case 'webgpu':
       try {
-        return await webgpuBackend('chosen in the settings', true);
+        return await webgpuBackend(options, 'chosen in the settings', true);
       } catch (error) {
         return wasmBackend(options, fallbackReason(error));
       }
     case 'auto':
       try {
-        return await webgpuBackend('a graphics adapter is there', false);
+        return await webgpuBackend(options, 'a graphics adapter is there', false);
       } catch (error) {
         return wasmBackend(options, fallbackReason(error));
       }

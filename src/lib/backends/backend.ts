@@ -156,6 +156,8 @@ export interface KernelStatus {
   /** used; ready: works and waits for a measurement or a setting; off: failed; absent: the device lacks a feature. */
   readonly state: 'used' | 'ready' | 'off' | 'absent';
   readonly reason: string;
+  /** Whether it is used is the user's choice: it changes results. */
+  readonly choice?: 'roundActivations';
 }
 
 export interface BackendMemory {

@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const arLater: LaterMessages = {
   'engine.kernels.title': 'نوى سريعة',
   'engine.kernels.used': 'مستخدمة',
+  'engine.cost.readBack': 'مقروء من الجهاز',
+  'engine.round': 'تقريب التنشيطات إلى 8 بت',
+  'engine.round.hint':
+    'قد تعمل النماذج ذات الأوزان بدقة 4 و8 بت أسرع. تتغير الصور قليلًا: لن تعطي البذرة نفسها الصورة ذاتها تمامًا. يُعاد تشغيل المحرك.',
   'engine.kernels.ready': 'جاهزة',
   'engine.kernels.off': 'فشلت',
   'engine.kernels.absent': 'غير متوفرة على هذا الجهاز',

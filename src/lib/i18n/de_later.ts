@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const deLater: LaterMessages = {
   'engine.kernels.title': 'Schnelle Kernel',
   'engine.kernels.used': 'in Gebrauch',
+  'engine.cost.readBack': 'Zurückgelesen',
+  'engine.round': 'Aktivierungen auf 8 Bit runden',
+  'engine.round.hint':
+    'Modelle mit 4- und 8-Bit-Gewichten können schneller laufen. Bilder ändern sich leicht: Derselbe Startwert ergibt nicht mehr genau dasselbe Bild. Das Rechenwerk startet neu.',
   'engine.kernels.ready': 'bereit',
   'engine.kernels.off': 'durchgefallen',
   'engine.kernels.absent': 'auf diesem Gerät nicht da',

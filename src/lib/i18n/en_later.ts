@@ -4,6 +4,10 @@ import type { PluralMessage } from './en';
 export const enLater = {
   'engine.kernels.title': 'Fast kernels',
   'engine.kernels.used': 'used',
+  'engine.cost.readBack': 'Read back',
+  'engine.round': 'Round activations to 8 bits',
+  'engine.round.hint':
+    'Models with 4- and 8-bit weights may run faster. Pictures change slightly: the same seed no longer gives exactly the same picture. The engine starts again.',
   'engine.kernels.ready': 'ready',
   'engine.kernels.off': 'failed',
   'engine.kernels.absent': 'not on this device',

@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const esLater: LaterMessages = {
   'engine.kernels.title': 'Kernels rápidos',
   'engine.kernels.used': 'en uso',
+  'engine.cost.readBack': 'Leído del dispositivo',
+  'engine.round': 'Redondear las activaciones a 8 bits',
+  'engine.round.hint':
+    'Los modelos con pesos de 4 y 8 bits pueden ir más rápido. Las imágenes cambian un poco: la misma semilla ya no da exactamente la misma imagen. El motor se reinicia.',
   'engine.kernels.ready': 'listo',
   'engine.kernels.off': 'falló',
   'engine.kernels.absent': 'no está en este dispositivo',

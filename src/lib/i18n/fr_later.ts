@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const frLater: LaterMessages = {
   'engine.kernels.title': 'Noyaux rapides',
   'engine.kernels.used': 'utilisé',
+  'engine.cost.readBack': 'Relu',
+  'engine.round': 'Arrondir les activations à 8 bits',
+  'engine.round.hint':
+    'Les modèles aux poids de 4 et 8 bits peuvent être plus rapides. Les images changent légèrement : la même graine ne donne plus exactement la même image. Le moteur redémarre.',
   'engine.kernels.ready': 'prêt',
   'engine.kernels.off': 'échoué',
   'engine.kernels.absent': 'absent de cet appareil',

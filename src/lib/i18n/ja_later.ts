@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const jaLater: LaterMessages = {
   'engine.kernels.title': '高速カーネル',
   'engine.kernels.used': '使用中',
+  'engine.cost.readBack': '読み戻し',
+  'engine.round': '活性値を8ビットに丸める',
+  'engine.round.hint':
+    '4ビットや8ビットの重みのモデルが速くなることがあります。画像は少し変わり、同じシードでもまったく同じ画像にはなりません。エンジンは再起動します。',
   'engine.kernels.ready': '待機中',
   'engine.kernels.off': '検査に失敗',
   'engine.kernels.absent': 'この端末にはありません',

@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const ptBRLater: LaterMessages = {
   'engine.kernels.title': 'Kernels rápidos',
   'engine.kernels.used': 'em uso',
+  'engine.cost.readBack': 'Lido de volta',
+  'engine.round': 'Arredondar ativações para 8 bits',
+  'engine.round.hint':
+    'Modelos com pesos de 4 e 8 bits podem ficar mais rápidos. As imagens mudam um pouco: a mesma semente deixa de dar exatamente a mesma imagem. O motor reinicia.',
   'engine.kernels.ready': 'pronto',
   'engine.kernels.off': 'falhou',
   'engine.kernels.absent': 'ausente neste dispositivo',

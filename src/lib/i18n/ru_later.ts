@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const ruLater: LaterMessages = {
   'engine.kernels.title': 'Быстрые ядра',
   'engine.kernels.used': 'используется',
+  'engine.cost.readBack': 'Прочитано обратно',
+  'engine.round': 'Округлять активации до 8 бит',
+  'engine.round.hint':
+    'Модели с 4- и 8-битными весами могут работать быстрее. Картинки немного меняются: то же зерно больше не даёт в точности ту же картинку. Движок перезапускается.',
   'engine.kernels.ready': 'готово',
   'engine.kernels.off': 'не прошло проверку',
   'engine.kernels.absent': 'нет на этом устройстве',

@@ -4,6 +4,10 @@ import type { LaterMessages } from './en_later';
 export const zhCNLater: LaterMessages = {
   'engine.kernels.title': '快速内核',
   'engine.kernels.used': '使用中',
+  'engine.cost.readBack': '读回',
+  'engine.round': '将激活值舍入为 8 位',
+  'engine.round.hint':
+    '使用 4 位和 8 位权重的模型可能更快。图像会略有变化：相同种子不再得到完全相同的图像。引擎会重新启动。',
   'engine.kernels.ready': '就绪',
   'engine.kernels.off': '未通过测试',
   'engine.kernels.absent': '此设备不支持',

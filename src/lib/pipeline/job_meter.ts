@@ -27,12 +27,14 @@ export class JobMeter implements RunObserver {
   readonly #measures: string[] = [];
   #held: HeldBytes = { weightsBytes: 0, arenaBytes: 0, tensorBytes: 0, stagingBytes: 0, peakBytes: 0 };
   #plannedPeakBytes = 0;
+  readonly #readBefore: number | undefined;
   #timings: Pick<JobTelemetry, 'clock' | 'clockStepMs'> = { clock: 'none' };
 
   /** Listens from now on. */
   constructor(residency: Residency, clock: JobClock) {
     this.#residency = residency;
     this.#clock = clock;
+    this.#readBefore = residency.backend.readBytes;
     residency.backend.observe(this);
     residency.onMeasure = (text) => this.note(text);
   }
@@ -118,6 +120,8 @@ export class JobMeter implements RunObserver {
     for (const { plan } of this.#programs) {
       naiveBytes += plan.weightsBytes + (plan.streamedBytes ?? 0) + plan.naiveArenaBytes;
     }
-    return { ...this.#held, plannedPeakBytes: this.#plannedPeakBytes, naiveBytes };
+    const { readBytes } = this.#residency.backend;
+    const read = readBytes === undefined ? {} : { readBytes: readBytes - (this.#readBefore ?? 0) };
+    return { ...this.#held, ...read, plannedPeakBytes: this.#plannedPeakBytes, naiveBytes };
   }
 }

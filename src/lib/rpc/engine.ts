@@ -386,6 +386,8 @@ export interface JobMemory {
   readonly arenaBytes: number;
   readonly tensorBytes: number;
   readonly stagingBytes: number;
+  /** Copied from the device to the host in all, where those are two places. */
+  readonly readBytes?: number;
   /** Most held at one moment. */
   readonly peakBytes: number;
   /** What the plans said that moment would be. */
@@ -496,6 +498,8 @@ export interface EngineOptions {
   readonly baseUrl: string;
   /** Device memory that models may take; absent: as much as there is. */
   readonly memoryLimitBytes?: number;
+  /** WebGPU may round activations to 8 bits where its kernels for that pass their test: faster, slightly other pictures. */
+  readonly roundActivations?: boolean;
 }
 
 /** One fast kernel of the WebGPU engine on this device. */
@@ -505,6 +509,8 @@ export interface KernelStatus {
   /** used; ready: works and waits for a measurement or a setting; off: failed; absent: the device lacks a feature. */
   readonly state: 'used' | 'ready' | 'off' | 'absent';
   readonly reason: string;
+  /** Whether it is used is the user's choice: it changes results. */
+  readonly choice?: 'roundActivations';
 }
 
 export interface EngineStatus {

@@ -20,11 +20,14 @@ export class Preferences {
   /** 0: as many as sensible. */
   threads = $state(0);
   memoryGb: MemoryChoice = $state(0);
+  /** Kernels of 8-bit products may be used: faster on some devices, slightly other pictures. */
+  roundActivations = $state(false);
   /** How the engine is to compute. */
   readonly compute: Omit<EngineOptions, 'baseUrl'> = $derived({
     backend: this.backend,
     threads: this.threads,
     ...(this.memoryGb > 0 ? { memoryLimitBytes: this.memoryGb * 1e9 } : {}),
+    ...(this.roundActivations ? { roundActivations: true } : {}),
   });
   /** Tell when pictures are done and the page is in the background. */
   notify = $state(true);
@@ -41,8 +44,18 @@ export class Preferences {
 
   /** Values of unknown kinds, from another version, are ignored. */
   async load(): Promise<void> {
-    const names = ['theme', 'language', 'backend', 'threads', 'memoryGb', 'notify', 'keepAwake', 'model'];
-    const [theme, language, backend, threads, memoryGb, notify, keepAwake, model] = await Promise.all(
+    const names = [
+      'theme',
+      'language',
+      'backend',
+      'threads',
+      'memoryGb',
+      'notify',
+      'keepAwake',
+      'model',
+      'roundActivations',
+    ];
+    const [theme, language, backend, threads, memoryGb, notify, keepAwake, model, rounds] = await Promise.all(
       names.map((name) => this.#store.get(name)),
     );
     this.theme = THEMES.find((known) => known === theme) ?? 'system';
@@ -52,12 +65,13 @@ export class Preferences {
     this.memoryGb = MEMORY_CHOICES_GB.find((known) => known === memoryGb) ?? 0;
     this.notify = notify !== false;
     this.keepAwake = keepAwake !== false;
+    this.roundActivations = rounds === true;
     const { id, builtin } = (model ?? {}) as { id?: unknown; builtin?: unknown };
     if (typeof id === 'string') this.model = { id, builtin: builtin === true };
     this.applyTheme();
   }
 
-  async setFlag(name: 'notify' | 'keepAwake', value: boolean): Promise<void> {
+  async setFlag(name: 'notify' | 'keepAwake' | 'roundActivations', value: boolean): Promise<void> {
     this[name] = value;
     await this.#store.set(name, value);
   }

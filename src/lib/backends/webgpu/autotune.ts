@@ -22,6 +22,8 @@ export interface AutotuneOptions {
   /** Names browser and version: a new compiler may change every verdict. */
   readonly browser?: string;
   readonly store?: KeyValueStore;
+  /** The tuning that is the base rounds activations to 8 bits. */
+  readonly roundActivations?: boolean;
   /** Runs per candidate; the fastest counts. */
   readonly runs?: number;
   /** Shapes that are not reached in this time keep their default until the next model is opened. */
@@ -29,7 +31,7 @@ export interface AutotuneOptions {
 }
 
 /** Raise when a matrix kernel changes: older verdicts are then measured again. */
-export const KERNEL_REVISION = 3;
+export const KERNEL_REVISION = 4;
 
 /** A rounding candidate must win by more than noise, since it costs accuracy. */
 const ROUNDING_GAIN = 1.1;
@@ -128,7 +130,9 @@ export class Autotuner implements Tuner {
 
   #place(): string {
     const { adapter = '', vendor = '', architecture = '' } = this.#backend.info;
-    return `webgpu tuning ${KERNEL_REVISION} ${vendor} ${architecture} ${adapter} ${this.#options.browser ?? ''}`;
+    // What was fastest with rounding must not be used without, nor the other way round.
+    const rounds = this.#options.roundActivations === true ? ' 8 bits' : '';
+    return `webgpu tuning ${KERNEL_REVISION}${rounds} ${vendor} ${architecture} ${adapter} ${this.#options.browser ?? ''}`;
   }
 }
 

@@ -60,7 +60,13 @@ export function kernelStatus(
 ): readonly KernelStatus[] {
   return KERNEL_VARIANTS.map((variant: KernelVariant) => {
     const { id, label, rounds } = variant;
-    const row = (state: KernelStatus['state'], reason: string) => ({ variant: id, label, state, reason });
+    const row = (state: KernelStatus['state'], reason: string): KernelStatus => ({
+      variant: id,
+      label,
+      state,
+      reason,
+      ...(rounds === 'allowed' && state !== 'absent' ? { choice: 'roundActivations' } : {}),
+    });
     const missing = missingFeatures(gpu, variant);
     if (missing.length > 0) return row('absent', `the device has no ${missing.join(', ')}`);
     const verdict = verdicts.get(id as KernelVariantId);

@@ -103,3 +103,30 @@ describe('plan and memory at true size', () => {
     expect(contextTokens(model, 77)).toBe(77);
   });
 });
+
+it('pictures give their memory back whichever allocation fails, and say so', async () => {
+  const { device, backend } = await accounting();
+  const image = { widthPx: 8, heightPx: 4, rgba: new Uint8ClampedArray(128).fill(255) };
+  const pass = async () => {
+    const tensor = await backend.pictures.upload(image);
+    try {
+      return await backend.pictures.download(tensor);
+    } finally {
+      tensor.dispose();
+    }
+  };
+  await pass();
+  const own = device.liveBytes;
+  device.allocations = 0;
+  await pass();
+  const total = device.allocations;
+  expect(total).toBeGreaterThan(5);
+  for (let failAt = 1; failAt <= total; failAt++) {
+    device.allocations = 0;
+    device.failAt = failAt;
+    await expect(pass(), `allocation ${failAt}`).rejects.toMatchObject({ code: 'backend/out-of-memory' });
+    device.failAt = Infinity;
+    expect(device.liveBytes, `allocation ${failAt}`).toBe(own);
+    expect((await pass()).rgba).toHaveLength(128);
+  }
+});
