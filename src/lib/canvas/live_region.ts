@@ -1,15 +1,18 @@
 /**
  * Which part of a live picture a draft draws anew when only part of the sketch changed, and whether that pays. Pure.
- * Rules after Krita AI Diffusion: the region is grown by 8..128 px and feathered by half of that, and has at least the
- * side that the model was trained for.
+ * Rules after Krita AI Diffusion: the part is grown by 8..128 px and feathered by half of that; what is drawn has at
+ * least the side that the model was trained for. More is drawn than is put into the picture, because small models leave
+ * a pale margin at the edges of whatever they draw.
  */
 import type { Size } from './geometry/viewport';
-import { expandRect, intersectRect, isEmptyRect, type Rect } from './geometry/rect';
+import { expandRect, intersectRect, isEmptyRect, roundOutRect, type Rect } from './geometry/rect';
 
 export interface LiveRegion {
-  /** Whole pixels of the picture; sides are multiples of the model's step. */
+  /** What is drawn: whole pixels of the picture; sides are multiples of the model's step. */
   readonly box: Rect;
-  /** Over this width its edge blends into the picture around it, picture pixels. */
+  /** What of it is put into the picture: the change and some room, whole pixels inside the box. */
+  readonly part: Rect;
+  /** Over this width the part's edge blends into the picture around it, picture pixels. */
   readonly featherPx: number;
 }
 
@@ -43,13 +46,15 @@ export function regionOfChange(
   const scaled = { x: change.x * sx, y: change.y * sy, width: change.width * sx, height: change.height * sy };
   const growPx = Math.min(GROW.maxPx, Math.max(GROW.minPx, GROW.share * Math.max(scaled.width, scaled.height)));
   const whole = { x: 0, y: 0, ...picture };
-  const grown = intersectRect(expandRect(scaled, growPx), whole);
-  if (isEmptyRect(grown)) return undefined;
-  const across = stretch(grown.x, grown.width, picture.width, minSidePx, stepPx);
-  const down = stretch(grown.y, grown.height, picture.height, minSidePx, stepPx);
+  const part = intersectRect(roundOutRect(expandRect(scaled, growPx)), whole);
+  if (isEmptyRect(part)) return undefined;
+  const drawn = intersectRect(roundOutRect(expandRect(scaled, 2 * growPx)), whole);
+  const across = stretch(drawn.x, drawn.width, picture.width, minSidePx, stepPx);
+  const down = stretch(drawn.y, drawn.height, picture.height, minSidePx, stepPx);
   if (across.length * down.length > WORTH_SHARE * picture.width * picture.height) return undefined;
   return {
     box: { x: across.from, y: down.from, width: across.length, height: down.length },
+    part,
     featherPx: Math.round(growPx / 2),
   };
 }

@@ -50,17 +50,18 @@ interface PixelSize {
 
 /**
  * A new part on the picture that was shown; its edges fade except where they are the picture's own.
+ * @param patch the region's box as drawn
  * @throws AppError 'image/invalid' when this browser cannot draw
  */
 export async function joinPatch(
   whole: GeneratedImage,
   patch: GeneratedImage,
-  { box, featherPx }: LiveRegion,
+  { box, part, featherPx }: LiveRegion,
 ): Promise<GeneratedImage> {
   const { widthPx, heightPx } = whole;
   const [under, over] = await Promise.all([createImageBitmap(whole.file), createImageBitmap(patch.file)]);
-  const soft = context(box.width, box.height);
-  soft.drawImage(over, 0, 0);
+  const soft = context(part.width, part.height);
+  soft.drawImage(over, box.x - part.x, box.y - part.y);
   soft.globalCompositeOperation = 'destination-in';
   const fade = (length: number, atStart: boolean, atEnd: boolean, gradient: CanvasGradient) => {
     const share = Math.min(0.5, featherPx / length);
@@ -69,18 +70,18 @@ export async function joinPatch(
     gradient.addColorStop(1 - share, '#000');
     gradient.addColorStop(1, atEnd ? '#0000' : '#000');
     soft.fillStyle = gradient;
-    soft.fillRect(0, 0, box.width, box.height);
+    soft.fillRect(0, 0, part.width, part.height);
   };
-  fade(box.width, box.x > 0, box.x + box.width < widthPx, soft.createLinearGradient(0, 0, box.width, 0));
-  fade(box.height, box.y > 0, box.y + box.height < heightPx, soft.createLinearGradient(0, 0, 0, box.height));
+  fade(part.width, part.x > 0, part.x + part.width < widthPx, soft.createLinearGradient(0, 0, part.width, 0));
+  fade(part.height, part.y > 0, part.y + part.height < heightPx, soft.createLinearGradient(0, 0, 0, part.height));
   const joined = context(widthPx, heightPx);
   joined.drawImage(under, 0, 0);
-  joined.drawImage(soft.canvas, box.x, box.y);
+  joined.drawImage(soft.canvas, part.x, part.y);
   under.close();
   over.close();
   const png = await joined.canvas.convertToBlob({ type: 'image/png' });
   // Honest about itself: no seed alone gives this picture.
-  const infotext = `${withoutRegion(whole.infotext)}, Live region: ${box.x} ${box.y} ${box.width} ${box.height}`;
+  const infotext = `${withoutRegion(whole.infotext)}, Live region: ${part.x} ${part.y} ${part.width} ${part.height}`;
   const bytes = insertPngText(new Uint8Array(await png.arrayBuffer()), [{ keyword: 'parameters', text: infotext }]);
   return { ...patch, widthPx, heightPx, infotext, file: new Blob([bytes], { type: 'image/png' }) };
 }

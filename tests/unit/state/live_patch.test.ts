@@ -30,7 +30,7 @@ describe('a part of a sketch', () => {
   });
 
   it('covers the region of the picture, whatever the scale', () => {
-    const region = { box: box(64, 0, 64, 128), featherPx: 8 };
+    const region = { box: box(64, 0, 64, 128), part: box(80, 0, 40, 90), featherPx: 8 };
     const sketch = regionInSketch(region, { widthPx: 128, heightPx: 128 }, { widthPx: 512, heightPx: 512 });
     expect(sketch).toEqual(box(256, 0, 256, 512));
     const odd = regionInSketch(region, { widthPx: 128, heightPx: 128 }, { widthPx: 501, heightPx: 501 });
