@@ -135,6 +135,17 @@ test('pictures are kept: found, starred, exported, upscaled, deleted and brought
   await details.getByRole('button', { name: 'Change a part of it' }).click();
   await expect(page.locator('canvas.surface')).toBeVisible();
   await expect(page.getByRole('button', { name: /^Mask brush/ })).toHaveAttribute('aria-pressed', 'true');
+  await visit(page, 'Gallery');
+  await page.getByRole('button', { name: 'Generated picture: a red apple, 3d' }).click();
+  await details.getByRole('button', { name: 'Open in the sketch' }).click();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  // Over the one that was to be changed.
+  await expect(page.locator('.layers').getByRole('button', { name: '7', exact: true })).toHaveCount(2);
+  await visit(page, 'Gallery');
+  await page.getByRole('button', { name: 'Generated picture: a red apple, 3d' }).click();
+  await details.getByRole('button', { name: 'Continue from this picture' }).click();
+  await expect(page.getByRole('group', { name: 'Starting picture' })).toBeVisible();
+  await expect(page.locator('#widthPx')).toHaveValue('128');
 });
 
 test('of ten thousand pictures few exist at once, and scrolling changes only the rows that come', async ({
