@@ -96,7 +96,9 @@ function* groupsOf(
         yield { ids: tokenizer.encode(part), weight };
         continue;
       }
-      const embedding = embeddings && [...embeddings.values()].flat().find(({ name }) => name === part);
+      // A folder and a file ending may be written.
+      const file = part.replace(/^.*[\\/]/, '').replace(/\.(safetensors|pt|bin)$/i, '');
+      const embedding = embeddings && [...embeddings.values()].flat().find(({ name }) => name === file);
       if (!embedding) continue;
       yield { ids: new Array<number>(Math.min(embedding.vectors, CHUNK_LENGTH)).fill(0), weight, embedding };
     }

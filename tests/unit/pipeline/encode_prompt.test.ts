@@ -1,5 +1,6 @@
 /** Weights of a prompt on the default model's encodings. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EmbeddingSet } from '../../../src/lib/pipeline/embeddings';
 import { encodePrompts } from '../../../src/lib/pipeline/encode_prompt';
 import type { EmphasisMode } from '../../../src/lib/prompt/attention';
 import { openDefault, run, type Opened } from './harness';
@@ -64,6 +65,39 @@ describe('ComfyUI', () => {
     const long = Array.from({ length: 80 }, () => 'apple').join(' ');
     const [[two], [one]] = (await encode('ComfyUI', [[long, 1]], [['', 1]])) as [Float32Array[], Float32Array[]];
     expect([two!.length, one!.length]).toEqual([2 * 77 * width, 77 * width]);
+  });
+
+  it('places the vectors of embedding:name, and leaves unknown names out', { timeout: 60_000 }, async () => {
+    const [[plain]] = (await encode('ComfyUI', [['', 1]])) as [Float32Array[]];
+    const width = plain!.length / 77;
+    const vectors = { shape: [2, width], data: Float32Array.from({ length: 2 * width }, (_, i) => Math.sin(i) / 10) };
+    const toy = { name: 'toy', hash: '0123456789ab', inversion: { vectors: { 'clip-l': vectors } } };
+    const embeddings = new EmbeddingSet([toy]);
+    const read = async (emphasis: EmphasisMode, text: string) => {
+      const options = { clipSkip: 1, emphasis, embeddings };
+      const [[one]] = (await encodePrompts(opened.model, [[{ text, count: 1 }]], options)) as [
+        { context: { data: Float32Array } }[],
+      ];
+      return one!.context.data;
+    };
+    // The same places as the bare name takes in the web UIs.
+    const web = await read('Ignore', 'a toy, apple');
+    expect(await read('ComfyUI', 'a embedding:toy, apple')).toEqual(web);
+    expect(await read('ComfyUI', 'a embedding:my/toy.safetensors, apple')).toEqual(web);
+    expect(embeddings.used).toEqual(new Map([['toy', '0123456789ab']]));
+    expect(await read('ComfyUI', 'a embedding:nobody, apple')).toEqual(await read('ComfyUI', 'a , apple'));
+    // The bare name is a word there.
+    expect(await read('ComfyUI', 'a toy, apple')).not.toEqual(web);
+    // Both vectors are weighted, nothing else.
+    const weighted = await read('ComfyUI', 'a (embedding:toy:1.5), apple');
+    const moved = Array.from({ length: 77 }, (_, token) => token).filter((token) =>
+      web.subarray(token * width, (token + 1) * width).some((value, i) => value !== weighted[token * width + i]),
+    );
+    expect(moved).toEqual([2, 3]);
+    // One that does not fit the rest of a chunk begins the next.
+    const words = Array.from({ length: 74 }, () => 'apple').join(' ');
+    expect((await read('ComfyUI', `${words} embedding:toy`)).length).toBe(2 * 77 * width);
+    expect((await read('ComfyUI', `${words} apple`)).length).toBe(77 * width);
   });
 
   it('knows no editing, AND, BREAK and comments, and is written down', { timeout: 60_000 }, async () => {
