@@ -85,6 +85,8 @@ export function prepareMask(
 /** What sampling starts from: the encoded picture, and the share to repaint per latent cell. */
 export interface EncodedMask {
   readonly init: HostTensor;
+  /** What was encoded: the job's picture, its masked area filled where that was asked for. */
+  readonly picture: PixelImage;
   readonly latentMask: Float32Array;
 }
 
@@ -99,9 +101,14 @@ export async function encodeMask(
   const picture = inpaint.fill === 'original' ? prepared.picture : fillMasked(prepared.picture, mask);
   const init = await encodeImage(model, picture, options);
   const [, , height = 0, width = 0] = init.shape;
-  const rule = inpaint.round === true && !inpaint.soft ? 'webui-rounded' : 'webui';
+  const rule = rounds(inpaint) ? 'webui-rounded' : 'webui';
   const from = { height: mask.heightPx, width: mask.widthPx };
-  return { init, latentMask: maskToLatent(mask.data, from, { height, width }, rule) };
+  return { init, picture, latentMask: maskToLatent(mask.data, from, { height, width }, rule) };
+}
+
+/** Whether masks become 0 or 1. Source: A1111 and Forge processing.py, `mask_round`, which soft inpainting turns off. */
+export function rounds({ round = true, soft }: Pick<InpaintRequest, 'round' | 'soft'>): boolean {
+  return round && !soft;
 }
 
 /**
@@ -118,16 +125,25 @@ export function fillLatent({ init, latentMask }: EncodedMask, fill: InpaintFill,
   return { shape: [batch, ...init.shape.slice(1)], data };
 }
 
+/** What an inpainting model is shown of the start. */
+export interface InpaintSource {
+  readonly picture: PixelImage;
+  readonly mask: Mask;
+  readonly round: boolean;
+}
+
 /**
  * The extra channels of a model trained to inpaint: its mask (1 = repaint) and the latent of the picture with grey in
- * place of what is repainted. Without a mask everything is repainted. U-Nets take one mask channel, then the latent;
- * FLUX.1 Fill takes the latent, then every pixel of the mask as a channel of its cell (row by row).
- * Source of the latter: diffusers `pipelines/flux/pipeline_flux_fill.py`, `prepare_mask_latents`.
+ * place of what is repainted. Without a mask everything is repainted. U-Nets take one mask channel, the first pixel of
+ * every cell, then the latent; FLUX.1 Fill takes the latent, then every pixel of the mask as a channel of its cell (row
+ * by row).
+ * Source: A1111 and Forge modules/processing.py, `inpainting_image_conditioning` (rounded mask, lerp to grey by the
+ * weight, nearest neighbour); diffusers `pipelines/flux/pipeline_flux_fill.py`, `prepare_mask_latents`.
  * @param weight  share of the grey, 0..1 ("conditional mask weight")
  */
 export async function inpaintInput(
   model: LoadedModel,
-  source: { picture: PixelImage; mask: Mask } | undefined,
+  source: InpaintSource | undefined,
   { widthPx, heightPx, weight }: { widthPx: number; heightPx: number; weight: number },
   options: { tiling: boolean; signal?: AbortSignal | undefined },
 ): Promise<HostArray> {
@@ -135,7 +151,11 @@ export async function inpaintInput(
   const pixels: HostTensor = source
     ? pixelsToTensor(source.picture)
     : { shape: [1, 3, heightPx, widthPx], data: new Float32Array(3 * plane).fill(0.5) };
-  const repaint = (i: number): number => (source ? Math.round((source.mask.data[i % plane] ?? 0) / 255) : 1);
+  const repaint = (i: number): number => {
+    if (!source) return 1;
+    const share = (source.mask.data[i % plane] ?? 0) / 255;
+    return source.round ? Math.round(share) : share;
+  };
   const data = Float32Array.from(pixels.data, (value, i) => value + weight * repaint(i) * (0.5 - value));
   const latent = await encodePixels(model, { shape: pixels.shape, data }, options);
   const [, channels = 0, height = 0, width = 0] = latent.shape;
@@ -143,8 +163,8 @@ export async function inpaintInput(
   const cells = height * width;
   const masked = model.detected.concatChannels - channels;
   const side = Math.round(Math.sqrt(masked));
-  // Middle of each part of a cell: one for a U-Net's mask, every pixel for Fill's.
-  const inside = (at: number) => Math.floor(((at + 0.5) * stride) / side);
+  // Corner of each part of a cell: one part for a U-Net's mask, every pixel for Fill's.
+  const inside = (at: number) => Math.floor((at * stride) / side);
   const mask = Float32Array.from({ length: masked * cells }, (_, i) => {
     const [part, cell] = [Math.floor(i / cells), i % cells];
     const x = (cell % width) * stride + inside(part % side);

@@ -3,8 +3,16 @@ import { nameOf } from '../base/file_path';
 import { writeParameters } from '../infotext/parameter_fields';
 import { emptyParameters, type GenerationParameters, type HiresParameters } from '../infotext/parameters';
 import { optionsToInfotext } from '../options/infotext';
-import type { ControlMode, GenerateRequest, InpaintFill, InpaintRequest, SoftInpaintRequest } from '../rpc/engine';
+import {
+  REFINER_PASS_NAMES,
+  type ControlMode,
+  type GenerateRequest,
+  type InpaintFill,
+  type InpaintRequest,
+  type SoftInpaintRequest,
+} from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
+import { optionKey } from '../sampling/options';
 import type { ControlUnit } from './control/control_set';
 import type { JobSettings } from './job_settings';
 import type { ChosenVae, LoadedModel } from './loaded_model';
@@ -41,8 +49,9 @@ export function describeImage(
 function parametersOf(model: LoadedModel, settings: JobSettings, index: number, facts: RunFacts): GenerationParameters {
   const { request, sampler } = settings;
   const { variation, seedResize, init, refiner, sigmas = {} } = request;
-  const option = (name: string) => {
-    const value = settings.samplerOptions[name];
+  const options = samplerEntries(settings);
+  const option = (key: string) => {
+    const value = options.get(key);
     return typeof value === 'number' ? value : undefined;
   };
   const strength = init?.strength ?? (settings.hires ? request.hires?.strength : undefined);
@@ -69,11 +78,11 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number, 
       distilledCfgScale: request.distilledGuidance,
       imageCfgScale: request.guidance?.imageScale,
       denoisingStrength: strength,
-      eta: option('eta'),
-      sigmaChurn: option('sChurn'),
-      sigmaTmin: option('sTmin'),
-      sigmaTmax: option('sTmax'),
-      sigmaNoise: option('sNoise'),
+      eta: option('Eta'),
+      sigmaChurn: option('Sigma churn'),
+      sigmaTmin: option('Sigma tmin'),
+      sigmaTmax: option('Sigma tmax'),
+      sigmaNoise: option('Sigma noise'),
       etaNoiseSeedDelta: request.ensd || undefined,
       scheduleSigmaMin: sigmas.min || undefined,
       scheduleSigmaMax: sigmas.max || undefined,
@@ -91,12 +100,30 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number, 
     ...(facts.vae ? vaeNames(facts.vae) : {}),
     extra: new Map([
       ...extraOf(request),
+      ...[...options].filter(([key]) => !TYPED_OPTIONS.has(key)).map(([key, value]) => [key, textOf(value)] as const),
       ...optionsToInfotext(request.modelOptions ?? {}),
       ...controlTexts(facts.control),
     ]),
     version: 'Sketchforge 0.1.0',
   };
 }
+
+/** Options with fields of their own in `GenerationParameters`. */
+const TYPED_OPTIONS: ReadonlySet<string> = new Set(['Eta', 'Sigma churn', 'Sigma tmin', 'Sigma tmax', 'Sigma noise']);
+
+/** What was set of the sampler's options, by the keys of generation parameters; defaults are left out. */
+function samplerEntries({ sampler, samplerOptions }: JobSettings): ReadonlyMap<string, string | number | boolean> {
+  return new Map(
+    Object.entries(sampler.options).flatMap(([name, def]) => {
+      const value = samplerOptions[name];
+      return value === undefined || value === def.default ? [] : [[optionKey(name, def), value] as const];
+    }),
+  );
+}
+
+/** As Python writes a value. */
+const textOf = (value: string | number | boolean): string =>
+  typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value);
 
 const FILL_NAMES: Readonly<Record<InpaintFill, string>> = {
   fill: 'fill',
@@ -180,9 +207,12 @@ function extraOf({
   guidance,
   cfgRescale,
   extraNoise,
+  hires,
   init,
+  refiner,
   sigmas,
   sgmNoiseMultiplier,
+  timestepRule = 'nearest',
 }: GenerateRequest): Map<string, string> {
   const extra = new Map<string, string>();
   const add = (key: string, value: number | undefined, off: number): void => {
@@ -195,13 +225,18 @@ function extraOf({
   add('Extra noise', extraNoise, 0);
   add('Noise multiplier', init?.noiseMultiplier, 1);
   const { inpaint } = init ?? {};
-  if (inpaint?.round && !inpaint.soft) extra.set('Mask rounding', 'True');
+  if (inpaint?.round === false && !inpaint.soft) extra.set('Mask rounding', 'False');
   if (inpaint?.soft) {
     extra.set('Soft inpainting enabled', 'True');
     for (const [name, key] of Object.entries(SOFT_KEYS)) {
       extra.set(key, String(inpaint.soft[name as keyof SoftInpaintRequest]));
     }
   }
+  if (init && init.resizeMode !== 'just') extra.set('Resize mode', init.resizeMode);
+  if (init?.exactSteps) extra.set('Exact steps', 'True');
+  const { pass = 'second' } = refiner ?? {};
+  if (hires && pass !== 'second') extra.set('Hires refiner', REFINER_PASS_NAMES[pass]);
+  if (timestepRule !== 'nearest') extra.set('Timestep rule', timestepRule);
   if (init?.colorCorrection) extra.set('Color correction', 'True');
   if (sigmas?.discardPenultimate) extra.set('Discard penultimate sigma', 'True');
   if (sgmNoiseMultiplier) extra.set('SGM noise multiplier', 'True');

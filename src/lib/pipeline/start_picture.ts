@@ -6,7 +6,7 @@ import type { HostArray } from '../models/family';
 import type { GenerateRequest, PixelImage } from '../rpc/engine';
 import { encodeImage } from './autoencoder';
 import { fitImage } from './fit_image';
-import { encodeMask, inpaintInput, prepareMask, type EncodedMask, type PreparedMask } from './inpaint';
+import { encodeMask, inpaintInput, prepareMask, rounds, type EncodedMask, type PreparedMask } from './inpaint';
 import type { LoadedModel } from './loaded_model';
 import { maskPicture, readMask } from './mask_image';
 import { upscaleLatents } from './upscale';
@@ -85,8 +85,13 @@ export async function extraInputs(
   }
   if (inputs.includes('inpaint')) {
     const options = { tiling: request.tiling === true, signal };
-    const weight = request.init?.inpaint?.conditioningWeight ?? 1;
-    extra['inpaint'] = await inpaintInput(model, start?.inpaint?.prepared, { ...size, weight }, options);
+    const { inpaint } = request.init ?? {};
+    const { prepared, encoded } = start?.inpaint ?? {};
+    const source = inpaint &&
+      prepared &&
+      encoded && { picture: encoded.picture, mask: prepared.mask, round: rounds(inpaint) };
+    const weight = inpaint?.conditioningWeight ?? 1;
+    extra['inpaint'] = await inpaintInput(model, source, { ...size, weight }, options);
   }
   if (inputs.includes('concat')) extra['concat'] = await pictureInput(model, request, size, signal);
   return extra;

@@ -38,7 +38,7 @@ export interface InpaintRequest {
   /** `masked` paints the mask's surroundings at full size and pastes them back. */
   readonly area: 'whole' | 'masked';
   readonly paddingPx: number;
-  /** The latent mask is rounded to 0 or 1. */
+  /** The latent mask is rounded to 0 or 1, as the web UIs do; default true. Soft inpainting never rounds. */
   readonly round?: boolean;
   /** Models trained to inpaint: how much of the masked area's own picture they are not shown, 0..1; default 1. */
   readonly conditioningWeight?: number;
@@ -157,6 +157,9 @@ export interface RefinerRequest {
   /** Which sampling it joins when there is a hires pass; default the second. */
   readonly pass?: 'first' | 'second' | 'both';
 }
+
+/** The choices of `pass` as the web UIs write them ("Hires refiner"). */
+export const REFINER_PASS_NAMES = { first: 'first pass', second: 'second pass', both: 'both passes' } as const;
 
 /** The user's noise range and schedule parameters; 0 or absent: the model's own. */
 export interface SigmaOptions {

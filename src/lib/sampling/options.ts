@@ -82,6 +82,11 @@ function optionProblem(def: OptionDef, value: OptionValue): string | undefined {
   def satisfies never;
 }
 
+/** Key of an option in generation parameters: the web UIs' where they have one, else of our own. */
+export function optionKey(name: string, { infotext }: OptionDef): string {
+  return infotext ?? `Sampler ${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`;
+}
+
 export const eta = {
   kind: 'number',
   default: 1,

@@ -102,7 +102,7 @@ export function settingsFromParameters(parameters: GenerationParameters, known: 
     ...(vae ? { vaeId: vae.id } : {}),
     ...inpaintOf(parameters),
   };
-  const { settings, init, left } = readTable(base as Parameters, parameters, hires !== undefined);
+  const { settings, init, left } = readTable(base as Parameters, parameters);
   const legacy = optionsFromLegacy(left, 'infotext');
   const masked = parameters.maskBlur !== undefined || parameters.maskMode !== undefined;
   const began = !hires && parameters.denoisingStrength !== undefined;
@@ -126,7 +126,6 @@ export function settingsFromParameters(parameters: GenerationParameters, known: 
 function readTable(
   base: Parameters,
   parameters: GenerationParameters,
-  hires: boolean,
 ): { settings: Parameters; init: Partial<InitRequest>; left: ReadSettings['unmapped'] } {
   let settings = base;
   let init: Partial<InitRequest> = {};
@@ -134,7 +133,7 @@ function readTable(
   const defs = [...PARAMETERS, ...samplerParameters(base.sampler), ...modelParameters(MODEL_OPTIONS)];
   for (const [key, text] of pairsOfParameters(parameters)) {
     if (OWN_RULES.has(key)) continue;
-    const def = defs.find((one) => infotextKey(one) === key && (one.group !== 'hires' || hires));
+    const def = defs.find((one) => keysOf(one).includes(key) && hasPart(one, base));
     const context: ParameterContext = {
       parameters: settings,
       model: undefined,
@@ -145,15 +144,23 @@ function readTable(
     };
     const value = def && readValue(def, text, context);
     if (!def || value === undefined) left.push([key, text]);
-    else if (def.path === 'init.noiseMultiplier') init = { ...init, noiseMultiplier: Number(value) };
+    else if (def.group === 'init') init = { ...init, [def.path.replace(/^init\./, '')]: value };
     else settings = withValueAt(settings, def.path, value);
   }
   return { settings, init, left };
 }
 
-/** DDIM's own spelling is read as the common one. */
-function infotextKey({ infotext }: ParameterDef): string | undefined {
-  return infotext === 'Eta DDIM' ? 'Eta' : infotext;
+/** Settings of a second pass or model have a place only where the form has one. */
+function hasPart({ group }: ParameterDef, { hires, refiner }: Partial<Parameters>): boolean {
+  return (group !== 'hires' || hires !== undefined) && (group !== 'refiner' || refiner !== undefined);
+}
+
+/** Keys under which texts have a parameter: DDIM's eta is read as the common one, soft inpainting's numbers stand bare in some. */
+function keysOf({ infotext = '', group }: ParameterDef): readonly string[] {
+  if (infotext === 'Eta DDIM') return ['Eta'];
+  if (group !== 'soft') return [infotext];
+  const bare = infotext.replace(/^Soft inpainting /, '');
+  return [infotext, bare.charAt(0).toUpperCase() + bare.slice(1)];
 }
 
 /** Optional settings that a text without them must switch off: else the last picture's would stay in the form. */

@@ -1,5 +1,5 @@
 /** Samplers, schedules, their names, options and how many steps they take. */
-import type { OptionDef } from '../../../src/lib/sampling/options';
+import { optionKey, type OptionDef } from '../../../src/lib/sampling/options';
 import { samplers } from '../../../src/lib/sampling/registry';
 import type { SamplerDef } from '../../../src/lib/sampling/sampler';
 import type { ScheduleDef } from '../../../src/lib/sampling/schedule';
@@ -32,7 +32,7 @@ export function samplersPage(): string {
       String(o.default),
       limits(o),
       o.about,
-      o.infotext ?? '',
+      optionKey(name, o),
     ]),
   );
   return `# Samplers and schedules

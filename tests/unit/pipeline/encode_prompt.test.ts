@@ -75,10 +75,8 @@ describe('ComfyUI', () => {
     const embeddings = new EmbeddingSet([toy]);
     const read = async (emphasis: EmphasisMode, text: string) => {
       const options = { clipSkip: 1, emphasis, embeddings };
-      const [[one]] = (await encodePrompts(opened.model, [[{ text, count: 1 }]], options)) as [
-        { context: { data: Float32Array } }[],
-      ];
-      return one!.context.data;
+      const [[one] = []] = await encodePrompts(opened.model, [[{ text, count: 1 }]], options);
+      return one!['context']!.data;
     };
     // The same places as the bare name takes in the web UIs.
     const web = await read('Ignore', 'a toy, apple');

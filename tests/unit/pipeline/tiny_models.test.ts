@@ -9,12 +9,16 @@ import type { ModelPart } from '../../../src/lib/models/part';
 import type { UNetConfig } from '../../../src/lib/models/unet/config';
 import { runOnce } from '../../../src/lib/pipeline/control/vision';
 import { encodePrompts } from '../../../src/lib/pipeline/encode_prompt';
-import { inpaintInput } from '../../../src/lib/pipeline/inpaint';
+import { encodePixels } from '../../../src/lib/pipeline/autoencoder';
+import { inpaintInput, prepareMask } from '../../../src/lib/pipeline/inpaint';
 import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
+import type { Mask } from '../../../src/lib/pipeline/mask_image';
 import { modelSampling } from '../../../src/lib/pipeline/model_sampling';
 import { NetworkLibrary } from '../../../src/lib/pipeline/network_library';
 import { NetworkStacks } from '../../../src/lib/pipeline/networks';
+import { pixelsToTensor } from '../../../src/lib/pipeline/pixels';
 import type { ControlRequest, GenerateRequest } from '../../../src/lib/rpc/engine';
+import { maskToLatent } from '../../../src/lib/sampling/img2img/resample';
 import { difference } from '../../golden/models/compare';
 import {
   converted,
@@ -247,6 +251,91 @@ describe('models that change a picture by words', () => {
   }
 });
 
+describe('a U-Net trained to inpaint', () => {
+  const image = pattern(64, 64);
+  // Ends inside cells; softened by the blur.
+  const mask = boxMask(64, 64, [12, 20, 44, 52]);
+  const inpaint = { mask, invert: false, blurPx: 4, fill: 'original', area: 'whole', paddingPx: 0 } as const;
+  const init = { image, strength: 1, resizeMode: 'just' as const };
+  const model = () => modelOf('inpaint', () => tinyModel(TINY.inpaint));
+
+  /** A1111 by hand: mask, rounded unless soft, at every cell's first pixel; then the picture, drawn to grey by weight. */
+  async function expected(loaded: LoadedModel, soft: Mask, weight: number, round: boolean): Promise<Float32Array> {
+    const share = (i: number) => (round ? Number(soft.data[i]! >= 128) : soft.data[i]! / 255);
+    const grey = Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => {
+      const value = image.rgba[4 * (i % 4096) + Math.floor(i / 4096)]! / 255;
+      return value * (1 - weight * share(i % 4096)) + 0.5 * weight * share(i % 4096);
+    });
+    const { data } = await encodePixels(loaded, { shape: [1, 3, 64, 64], data: grey }, { tiling: false });
+    const cells = Array.from({ length: 64 }, (_, i) => share(64 * 8 * Math.floor(i / 8) + 8 * (i % 8)));
+    return Float32Array.of(...cells, ...data);
+  }
+
+  it('is shown the mask and as much of the picture as its weight leaves', { timeout: SLOW }, async () => {
+    const loaded = await model();
+    expect(loaded.detected).toMatchObject({ inputs: ['inpaint'], concatChannels: 5 });
+    const { mask: soft } = prepareMask({ ...init, inpaint }, inpaint, { widthPx: 64, heightPx: 64 })!;
+    expect(new Set(soft.data).size).toBeGreaterThan(10);
+    for (const [weight, round] of [
+      [1, true],
+      [0.35, true],
+      [0, true],
+      [0.35, false],
+    ] as const) {
+      const source = { picture: image, mask: soft, round };
+      const size = { widthPx: 64, heightPx: 64, weight };
+      const { shape, data } = await inpaintInput(loaded, source, size, { tiling: false });
+      expect(shape).toEqual([1, 5, 8, 8]);
+      const wanted = await expected(loaded, soft, weight, round);
+      expect(nmse({ shape, data }, { shape, data: wanted }), `weight ${weight}`).toBeLessThan(1e-10);
+    }
+  });
+
+  it('draws with it: one step is the network on those nine channels', { timeout: SLOW }, async () => {
+    const loaded = await model();
+    const conditioningWeight = 0.35;
+    let seen: { x: HostTensor; sigma: number } | undefined;
+    let blended: HostTensor | undefined;
+    const hooks = {
+      denoiserInput: async ({ sigma, read }: { sigma: number; read: () => Promise<HostTensor> }) =>
+        void (seen = { sigma, x: await read() }),
+      maskBlend: async ({ final, read }: { final: boolean; read: () => Promise<HostTensor> }) =>
+        void (blended = final ? await read() : blended),
+    };
+    const extension = { id: 'test', label: 'Test', apiVersion: 1, hooks } as never;
+    const request = { init: { ...init, inpaint: { ...inpaint, conditioningWeight } }, steps: 1 };
+    const latents = await latentsOf(loaded, request, { extensions: [extension] });
+    const { mask: soft } = prepareMask({ ...init, inpaint }, inpaint, { widthPx: 64, heightPx: 64 })!;
+    const sampling = modelSampling(loaded.detected, { tokens: 16, steps: 1, timestepRule: 'nearest' });
+    const { x, sigma } = seen!;
+    const [[words]] = (await encodePrompts(loaded, [[{ text: BASE.prompt, count: 1 }]], {
+      clipSkip: 1,
+      emphasis: 'Original',
+    })) as [[Record<string, HostTensor>]];
+    const context = words['context']!;
+    const size = { batch: 1, height: 8, width: 8, tokens: context.shape[1]! };
+    const built = buildUNet(loaded.detected.denoiser as ModelPart<UNetConfig>, size);
+    const inputs = {
+      x: { shape: x.shape, data: Float32Array.from(x.data, (value) => value * sampling.inputScale(sigma)) },
+      timestep: { shape: [1], data: Float32Array.of(sampling.timestep(sigma)) },
+      context,
+      inpaint: { shape: [1, 5, 8, 8], data: await expected(loaded, soft, conditioningWeight, true) },
+    };
+    const { prediction } = await runOnce(loaded.backend, built, inputs, undefined);
+    const { x: cx, output } = sampling.denoisedCoefficients(sigma);
+    const repainted = maskToLatent(soft.data, { height: 64, width: 64 }, { height: 8, width: 8 }, 'webui-rounded');
+    const { data: clean } = await encodePixels(loaded, pixelsToTensor(image), { tiling: false });
+    const wanted = Float32Array.from(x.data, (value, i) => {
+      const m = repainted[i % 64]!;
+      return m * (cx * value + output * prediction!.data[i]!) + (1 - m) * clean[i]!;
+    });
+    expect(nmse(latents, { shape: latents.shape, data: wanted })).toBeLessThan(1e-8);
+    expect(blended).toBeDefined();
+    const other = { ...request.init, inpaint: { ...inpaint, conditioningWeight: 1 } };
+    expect(nmse(await latentsOf(loaded, { ...request, init: other }), latents)).toBeGreaterThan(1e-7);
+  });
+});
+
 describe('FLUX.1 with a picture beside the latent', () => {
   it('Fill takes the masked picture and every pixel of the mask', { timeout: SLOW }, async () => {
     const fill = await modelOf('fill', () => tinyModel(TINY.fluxFill));
@@ -256,7 +345,7 @@ describe('FLUX.1 with a picture beside the latent', () => {
     const mask = boxMask(64, 64, [13, 22, 41, 50]);
     const inpaint = { mask, invert: false, blurPx: 0, fill: 'original', area: 'whole', paddingPx: 0 } as const;
     const init = { image, strength: 1, resizeMode: 'just' as const };
-    const source = { picture: image, mask: { widthPx: 64, heightPx: 64, data: maskBytes(mask.rgba) } };
+    const source = { picture: image, mask: { widthPx: 64, heightPx: 64, data: maskBytes(mask.rgba) }, round: true };
     const { shape, data } = await inpaintInput(
       fill,
       source,

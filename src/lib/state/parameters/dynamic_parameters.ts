@@ -2,7 +2,7 @@
 import type { MessageKey } from '../../i18n/en';
 import type { ModelOption } from '../../options/model_options';
 import { samplers } from '../../sampling/registry';
-import type { OptionDef } from '../../sampling/options';
+import { optionKey, type OptionDef } from '../../sampling/options';
 import type { ParameterContext, ParameterDef } from './parameter';
 import type { ParameterPath } from './parameter_path';
 
@@ -24,7 +24,7 @@ function samplerOption(name: string, def: OptionDef): ParameterDef {
     label: `samplerOption.${name}` as MessageKey,
     fallback: { label: name, hint: def.about },
     optional: true,
-    ...(def.infotext === undefined ? {} : { infotext: def.infotext }),
+    infotext: optionKey(name, def),
   } as const;
   switch (def.kind) {
     case 'number': {

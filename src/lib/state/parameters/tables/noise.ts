@@ -88,6 +88,7 @@ export const NOISE: readonly ParameterDef[] = [
     group: 'sampler',
     kind: 'choice',
     label: 'params.timestepRule',
+    infotext: 'Timestep rule',
     choices: (['nearest', 'interpolate'] as const).map((id) => ({ id, key: `params.timestepRule.${id}` as const })),
     default: 'nearest',
   },

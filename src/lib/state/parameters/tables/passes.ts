@@ -1,4 +1,5 @@
 /** Second passes and second models: hires fix, refiner. */
+import { REFINER_PASS_NAMES } from '../../../rpc/engine';
 import { LATENT_UPSCALERS } from '../../../sampling/img2img/resample';
 import type { ParameterContext, ParameterDef } from '../parameter';
 import { asFirstPass, hiresOn, literal, MAX_SIDE_PX, samplerChoices, scheduleChoices, sizeStep } from './shared';
@@ -163,7 +164,12 @@ export const REFINER: readonly ParameterDef[] = [
     group: 'refiner',
     kind: 'choice',
     label: 'params.refinerPass',
-    choices: (['first', 'second', 'both'] as const).map((id) => ({ id, key: `params.refinerPass.${id}` as const })),
+    infotext: 'Hires refiner',
+    choices: (['first', 'second', 'both'] as const).map((id) => ({
+      id,
+      key: `params.refinerPass.${id}` as const,
+      label: REFINER_PASS_NAMES[id],
+    })),
     default: 'second',
     shown: (context) => refinerOn(context) && hiresOn(context),
   },

@@ -27,6 +27,7 @@ export const START: readonly ParameterDef[] = [
     group: 'init',
     kind: 'choice',
     label: 'params.resizeMode',
+    infotext: 'Resize mode',
     choices: RESIZE_MODES.map((id) => ({ id, key: `params.resizeMode.${id}` as const })),
     default: 'just',
   },
@@ -37,6 +38,7 @@ export const START: readonly ParameterDef[] = [
     kind: 'flag',
     label: 'params.exactSteps',
     hint: 'params.exactSteps.hint',
+    infotext: 'Exact steps',
     default: false,
   },
   {
@@ -46,6 +48,7 @@ export const START: readonly ParameterDef[] = [
     kind: 'flag',
     label: 'params.colorCorrection',
     hint: 'params.colorCorrection.hint',
+    infotext: 'Color correction',
     default: false,
   },
   {
@@ -154,7 +157,7 @@ export const INPAINT: readonly ParameterDef[] = [
     kind: 'flag',
     label: 'params.maskRound',
     infotext: 'Mask rounding',
-    default: false,
+    default: true,
     shown: isMasked,
   },
   {
@@ -171,12 +174,12 @@ export const INPAINT: readonly ParameterDef[] = [
     default: 1,
     shown: (context) => isMasked(context) && context.model?.controls.inpaintModel === true,
   },
-  soft('scheduleBias', 'Schedule bias', [0, 8]),
-  soft('preservationStrength', 'Preservation strength', [0, 8]),
-  soft('transitionContrast', 'Transition contrast boost', [1, 32]),
-  soft('maskInfluence', 'Mask influence', [0, 1]),
-  soft('differenceThreshold', 'Difference threshold', [0, 8]),
-  soft('differenceContrast', 'Difference contrast', [0, 8]),
+  soft('scheduleBias', 'Soft inpainting schedule bias', [0, 8]),
+  soft('preservationStrength', 'Soft inpainting preservation strength', [0, 8]),
+  soft('transitionContrast', 'Soft inpainting transition contrast boost', [1, 32]),
+  soft('maskInfluence', 'Soft inpainting mask influence', [0, 1]),
+  soft('differenceThreshold', 'Soft inpainting difference threshold', [0, 8]),
+  soft('differenceContrast', 'Soft inpainting difference contrast', [0, 8]),
 ];
 
 const looping = ({ parameters }: ParameterContext) => parameters.loopback !== undefined;
