@@ -64,15 +64,27 @@ export class AppPage {
     expect(await this.picture.getAttribute('src')).not.toBe(before);
   }
 
+  /** Opens a group of settings and turns its switch. */
+  async turn(group: string, on: boolean): Promise<void> {
+    const head = this.page.locator(`#group-${group}`);
+    if ((await head.getAttribute('aria-expanded')) !== 'true') await head.click();
+    const toggle = this.page.locator('section.group', { has: head }).getByRole('switch');
+    await toggle.setChecked(on);
+    await expect(toggle).toHaveAttribute('aria-checked', String(on));
+  }
+
+  /** Fills in a number and waits until it has been taken. */
+  async fill(id: string, value: string): Promise<void> {
+    await this.page.locator(`#${id}`).fill(value);
+    await this.page.locator(`#${id}`).press('Tab');
+    await expect(this.page.locator(`#${id}`)).toHaveValue(value);
+  }
+
   /** Sets numbers of a group of parameters, which is opened where it is closed. */
   async set(group: string, values: Readonly<Record<string, string>>): Promise<void> {
     const header = this.page.locator(`#group-${group}`);
     if ((await header.getAttribute('aria-expanded')) !== 'true') await header.click();
-    for (const [id, value] of Object.entries(values)) {
-      await this.page.locator(`#${id}`).fill(value);
-      await this.page.locator(`#${id}`).press('Tab');
-      await expect(this.page.locator(`#${id}`)).toHaveValue(value);
-    }
+    for (const [id, value] of Object.entries(values)) await this.fill(id, value);
   }
 
   /** Stands for the pixels of the picture shown, whatever the file says beside them. */

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { PREPROCESSORS } from '../../src/lib/canvas/preprocess/registry';
 import { encodePng } from '../../src/companion/node_images';
-import { readPng } from '../../src/lib/formats/png_text';
 import { readParameters } from '../../src/lib/infotext/parameter_fields';
 import { converted, TINY, tinyLora, tinyModel, type TinyFile } from '../tools/tiny_models';
 import { controlNetBytes } from '../unit/pipeline/control_model';
@@ -70,14 +69,8 @@ async function addAndUse(page: Page, path: string, name: string): Promise<void> 
   await expect(card.getByText('In use', { exact: true })).toBeVisible();
 }
 
-async function set(page: Page, id: string, value: string): Promise<void> {
-  await page.locator(`#${id}`).fill(value);
-  await page.locator(`#${id}`).press('Tab');
-  await expect(page.locator(`#${id}`)).toHaveValue(value);
-}
-
 async function parametersOf(app: AppPage) {
-  const text = readPng(await app.save()).texts.find(({ keyword }) => keyword === 'parameters')?.text ?? '';
+  const text = await app.infotext();
   return { text, read: readParameters(text) };
 }
 
@@ -101,8 +94,8 @@ test('a GGUF and an NF4 transformer with stored parts draw with two LoRAs from t
   const size = page.locator('#group-size');
   if ((await size.getAttribute('aria-expanded')) !== 'true') await size.click();
   await expect(page.locator('#widthPx')).toHaveValue('1024');
-  await set(page, 'widthPx', '64');
-  await set(page, 'heightPx', '64');
+  await app.fill('widthPx', '64');
+  await app.fill('heightPx', '64');
 
   await app.prompt.fill('a lighthouse');
   await page.locator('#group-loras').click();
@@ -137,8 +130,8 @@ test('a GGUF and an NF4 transformer with stored parts draw with two LoRAs from t
   await addAndUse(page, nf4, 'tiny-flux-denoiser-nf4');
   await visit(page, 'Create');
   await app.ready();
-  await set(page, 'widthPx', '64');
-  await set(page, 'heightPx', '64');
+  await app.fill('widthPx', '64');
+  await app.fill('heightPx', '64');
   await app.generate({ prompt, seed: 5, steps: 2 });
   const second = await parametersOf(app);
   expect(second.read.model).toBe('tiny-flux-denoiser-nf4');
@@ -172,7 +165,7 @@ test('a GGUF and an NF4 transformer with stored parts draw with two LoRAs from t
       .toBe(true);
   }
   await unit.getByLabel('Preprocessor').selectOption('canny');
-  await set(page, 'control-weight-1', '0.8');
+  await app.fill('control-weight-1', '0.8');
   await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 2 });
   const controlled = await parametersOf(app);
   expect(controlled.text).toMatch(/ControlNet 0: "Module: canny, Model: edges \[[0-9a-f]+\], Weight: 0\.8/);

@@ -1,33 +1,54 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Page } from '@playwright/test';
+import { decode } from 'fast-png';
 import { unzipSync } from 'fflate';
-import { readPng } from '../../src/lib/formats/png_text';
+import { encodePng } from '../../src/companion/node_images';
+import { insertPngText, readPng } from '../../src/lib/formats/png_text';
 import { fillGallery } from '../tools/gallery_pictures';
 import { expect, test } from './app';
+import { dropBytes } from './drop';
 
 const modelFiles = ['tiny-icons.safetensors', 'tiny-icons-ae.safetensors'].map((name) =>
   resolve(import.meta.dirname, '../../static/models', name),
+);
+
+/** Nodes by id: class and inputs, as ComfyUI keeps them in its pictures. */
+const COMFY_GRAPH = Object.fromEntries(
+  Object.entries({
+    '1': ['CheckpointLoaderSimple', { ckpt_name: 'sea/coastal_v2.safetensors' }],
+    '2': [
+      'LoraLoader',
+      { lora_name: 'ink.safetensors', strength_model: 0.8, strength_clip: 0.5, model: ['1', 0], clip: ['1', 1] },
+    ],
+    '3': ['CLIPTextEncode', { text: 'a lighthouse at dusk, (storm:1.2)', clip: ['2', 1] }],
+    '4': ['CLIPTextEncode', { text: 'people', clip: ['2', 1] }],
+    '5': ['ControlNetApply', { conditioning: ['3', 0], strength: 1 }],
+    '6': ['EmptyLatentImage', { width: 128, height: 128, batch_size: 1 }],
+    '7': [
+      'KSampler',
+      {
+        seed: 1234567,
+        steps: 14,
+        cfg: 6.5,
+        sampler_name: 'dpmpp_2m',
+        scheduler: 'karras',
+        denoise: 1,
+        model: ['2', 0],
+        positive: ['5', 0],
+        negative: ['4', 0],
+        latent_image: ['6', 0],
+      },
+    ],
+    '8': ['VAEDecode', { samples: ['7', 0], vae: ['1', 2] }],
+    '9': ['SaveImage', { filename_prefix: 'sea', images: ['8', 0] }],
+  }).map(([id, [class_type, inputs]]) => [id, { class_type, inputs }]),
 );
 
 /** Follows a link of the navigation, without a reload. */
 async function visit(page: Page, name: string): Promise<void> {
   await page.getByRole('navigation').getByRole('link', { name }).click();
   await expect(page.getByRole('navigation').getByRole('link', { name })).toHaveAttribute('aria-current', 'page');
-}
-
-/** Drops a file on the page as a file manager does. */
-async function drop(page: Page, name: string, type: string, bytes: Buffer): Promise<void> {
-  const transfer = await page.evaluateHandle(
-    ({ name, type, base64 }) => {
-      const data = new DataTransfer();
-      const binary = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-      data.items.add(new File([binary], name, { type }));
-      return data;
-    },
-    { name, type, base64: bytes.toString('base64') },
-  );
-  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
 }
 
 async function paste(page: Page, text: string): Promise<void> {
@@ -193,7 +214,7 @@ test('a dropped picture brings its settings and the same picture comes out', asy
   await app.generate({ prompt: 'a yellow star', seed: 21, steps: 3 });
   const first = await app.save();
   await app.generate({ prompt: 'a house', seed: 5, steps: 2 });
-  await drop(page, 'star.png', 'image/png', first);
+  await dropBytes(page, 'star.png', 'image/png', first);
   await expect(app.prompt).toHaveValue('a yellow star');
   await expect(page.locator('#seed')).toHaveValue('21');
   await expect(page.locator('#steps')).toHaveValue('3');
@@ -210,6 +231,24 @@ test('a dropped picture brings its settings and the same picture comes out', asy
   await expect(page.getByText('Model v1-5 6ce0161689')).toBeVisible();
   await expect(page.getByText('LoRA stones 0123456789ab')).toBeVisible();
   await expect(page.getByText('Ultra mode: on')).toBeVisible();
+
+  // A picture of another program, which keeps its whole graph.
+  const grey = encodePng({ widthPx: 8, heightPx: 8, rgba: new Uint8ClampedArray(256).fill(128) });
+  const texts = [{ keyword: 'prompt', text: JSON.stringify(COMFY_GRAPH) }];
+  await dropBytes(page, 'foreign.png', 'image/png', insertPngText(grey, texts));
+  await expect(app.prompt).toHaveValue('a lighthouse at dusk, (storm:1.2)\n<lora:ink:0.5:0.8>');
+  await expect(page.getByLabel('Negative prompt')).toHaveValue('people');
+  for (const [id, value] of Object.entries({
+    seed: '1234567',
+    steps: '14',
+    cfgScale: '6.5',
+    sampler: 'dpmpp_2m',
+    schedule: 'karras',
+  }))
+    await expect(page.locator(`#${id}`)).toHaveValue(value);
+  await expect(page.getByText('Model coastal_v2', { exact: false })).toBeVisible();
+  await expect(page.getByText('ControlNetApply', { exact: false })).toBeVisible();
+  await expect(page.getByText('Ultra mode: on'), 'the last report is gone').toHaveCount(0);
 });
 
 test('hires, variation and guidance come back from a dropped picture, and so does the picture', async ({
@@ -237,7 +276,7 @@ test('hires, variation and guidance come back from a dropped picture, and so doe
   await page.getByRole('button', { name: "Use the model's defaults" }).click();
   await expect(page.getByRole('switch', { name: 'Hires fix' })).not.toBeChecked();
   await app.prompt.fill('something else');
-  await drop(page, 'house.png', 'image/png', first);
+  await dropBytes(page, 'house.png', 'image/png', first);
   await expect(app.prompt).toHaveValue('a blue house');
   const wanted = { 'hires-steps': '2', 'hires-scale': '1.5', 'hires-strength': '0.55', 'variation-seed': '11' };
   for (const [id, value] of Object.entries({ ...wanted, 'variation-strength': '0.35', cfgScale: '3.25' })) {
@@ -272,7 +311,11 @@ test('a style joins the prompt, a preset brings settings back, malformed places 
   expect(text.split('\n')[0]).toBe('a yellow star, 3d');
 });
 
-test('a model is added from files, checked, renamed, used and deleted', async ({ page, appUrl }) => {
+test('a model is added from files, checked, renamed, used, takes over as a refiner, and is deleted', async ({
+  app,
+  page,
+  appUrl,
+}) => {
   await page.goto(`${appUrl}models`);
   await expect(page.getByRole('article', { name: 'tiny-icons' })).toBeVisible();
   await page.locator('#model-files').setInputFiles(modelFiles.slice(0, 1));
@@ -297,6 +340,21 @@ test('a model is added from files, checked, renamed, used and deleted', async ({
   await expect(page.getByText('Every byte is as it was stored.')).toBeVisible();
   await renamed.getByRole('button', { name: 'Use', exact: true }).click();
   await expect(renamed.getByText('In use')).toBeVisible();
+
+  // The shipped model has the same weights: the picture must not change when it takes over.
+  await visit(page, 'Create');
+  await app.ready();
+  await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 4 });
+  const alone = decode(await app.save()).data;
+  await app.turn('refiner', true);
+  await page.locator('#refiner-modelId').selectOption({ label: 'tiny-icons' });
+  await app.fill('refiner-switchAt', '0.5');
+  await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 4 });
+  expect(await app.infotext()).toMatch(
+    /Model: my icons,.* Refiner: tiny-icons \[[0-9a-f]{10}\], Refiner switch at: 0\.5/,
+  );
+  expect(decode(await app.save()).data).toEqual(alone);
+  await visit(page, 'Models');
 
   await page.getByLabel('Address of a model file').fill(`${appUrl}models/tiny-icons-ae.safetensors`);
   await page.getByRole('button', { name: 'Look' }).click();

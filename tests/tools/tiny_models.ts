@@ -208,10 +208,6 @@ export const TINY = {
     ...sd1,
     denoiser: unet(SD1_LEVELS, { contextWidth: 64, heads: [8, 8], inChannels: 8 }),
   }),
-  inpaint: size('tiny-inpaint', {
-    ...sd1,
-    denoiser: unet(SD1_LEVELS, { contextWidth: 64, heads: [8, 8], inChannels: 9 }),
-  }),
   sdxl: size('tiny-sdxl', {
     family: 'sdxl',
     denoiser: unet(XL_LEVELS, { contextWidth: 192, heads: [1, 2, 2], inChannels: 4, vectorWidth: XL_VECTOR }),

@@ -11,7 +11,7 @@ import { samplers } from '../../../src/lib/sampling/registry';
 import type { SamplerDef } from '../../../src/lib/sampling/sampler';
 import { settingsFromParameters } from '../../../src/lib/state/settings_from_parameters';
 import { TINY } from '../../tools/tiny_models';
-import { BASE, HIRES } from './harness';
+import { BASE, HIRES } from './base_request';
 
 const detected = syntheticModel(TINY.sd1, 'F32');
 const model = { name: 'tiny', hash: 'abcdef0123' } as LoadedModel;
