@@ -64,10 +64,16 @@ export class AppPage {
     expect(await this.picture.getAttribute('src')).not.toBe(before);
   }
 
-  /** Opens a group of settings and turns its switch. */
-  async turn(group: string, on: boolean): Promise<void> {
+  /** Opens a group of settings. */
+  async openGroup(group: string): Promise<Locator> {
     const head = this.page.locator(`#group-${group}`);
     if ((await head.getAttribute('aria-expanded')) !== 'true') await head.click();
+    return head;
+  }
+
+  /** Opens a group and turns its switch. */
+  async turn(group: string, on: boolean): Promise<void> {
+    const head = await this.openGroup(group);
     const toggle = this.page.locator('section.group', { has: head }).getByRole('switch');
     await toggle.setChecked(on);
     await expect(toggle).toHaveAttribute('aria-checked', String(on));

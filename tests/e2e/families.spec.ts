@@ -91,8 +91,7 @@ test('a GGUF and an NF4 transformer with stored parts draw with two LoRAs from t
   await expect(page.locator('#cfgScale')).toHaveValue('1');
   await expect(page.locator('#distilledGuidance')).toHaveValue('3.5');
   await expect(page.locator('#group-control')).toHaveCount(0);
-  const size = page.locator('#group-size');
-  if ((await size.getAttribute('aria-expanded')) !== 'true') await size.click();
+  await app.openGroup('size');
   await expect(page.locator('#widthPx')).toHaveValue('1024');
   await app.fill('widthPx', '64');
   await app.fill('heightPx', '64');

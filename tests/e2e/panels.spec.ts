@@ -64,7 +64,7 @@ test('a second pass with its own sampler and prompt, a plot, and soft inpainting
 
   // A picture with inpainting in it, dropped: everything about the mask comes back, and so does the picture.
   await app.turn('soft', false);
-  await start.getByRole('button', { name: 'More' }).click();
+  await app.openGroup('inpaint');
   const about = { 'init-strength': '0.6', 'inpaint-blurPx': '6', 'inpaint-paddingPx': '48' };
   await page.locator('#inpaint-area').selectOption('masked');
   await page.locator('#inpaint-fill').selectOption('latentNoise');

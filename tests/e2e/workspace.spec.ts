@@ -246,7 +246,7 @@ test('a dropped picture brings its settings and the same picture comes out', asy
     schedule: 'karras',
   }))
     await expect(page.locator(`#${id}`)).toHaveValue(value);
-  await expect(page.getByText('Model coastal_v2', { exact: false })).toBeVisible();
+  await expect(page.getByText('Model sea/coastal_v2', { exact: false })).toBeVisible();
   await expect(page.getByText('ControlNetApply', { exact: false })).toBeVisible();
   await expect(page.getByText('Ultra mode: on'), 'the last report is gone').toHaveCount(0);
 });
