@@ -88,8 +88,7 @@ export class AppPage {
 
   /** Sets numbers of a group of parameters, which is opened where it is closed. */
   async set(group: string, values: Readonly<Record<string, string>>): Promise<void> {
-    const header = this.page.locator(`#group-${group}`);
-    if ((await header.getAttribute('aria-expanded')) !== 'true') await header.click();
+    await this.openGroup(group);
     for (const [id, value] of Object.entries(values)) await this.fill(id, value);
   }
 
