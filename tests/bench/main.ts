@@ -42,7 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     baseline: 'reload_baseline.json',
   },
   import: {
-    about: 'a file of 4 GiB downloaded into the store: JavaScript memory of page and workers; --gib',
+    about: 'a file of 4 GiB downloaded and copied into the store: JavaScript memory of page and workers; --gib, --from',
     load: () => import('./import'),
   },
   kernels: {

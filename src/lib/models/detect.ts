@@ -261,7 +261,8 @@ function looseKind(index: TensorIndex): Loose {
   const names = [...tensors.keys()];
   const fragment = FRAGMENTS.find(([mark]) => names.some((name) => mark.test(name)))?.[1];
   if (fragment !== undefined) return { kind: 'partial', fragmentOf: fragment };
-  const embedding = embeddingFamily(index);
+  // One tensor is what many embeddings are; as ONNX it is a network.
+  const embedding = index.format === 'onnx' ? undefined : embeddingFamily(index);
   return embedding ? { kind: 'embedding', family: embedding } : { kind: 'unknown' };
 }
 
