@@ -153,6 +153,12 @@ matrices: *D* in the stored bits, *P* packed in blocks, *f* turned into floats w
 
 ${table(['Family', 'Model', 'Part', ...SHOWN_TYPES.map((type) => `\`${type}\``)], typedRows())}
 
+## Inputs beside words
+
+U-Nets and FLUX.1 trained to inpaint take mask and masked picture; instruct-pix2pix, FLUX.1 Canny and Depth take a picture
+beside the latent. Not run, because no published description and no reference numbers were at hand to check them against:
+FLUX.1 Kontext, editing by reference pictures with FLUX.2 (klein draws from words and start pictures), Chroma Radiance.
+
 ## Stored types
 
 *direct*: kernels read the stored bits. *decoded*: turned into floats while loading. *refused*: named in the error. The
