@@ -107,7 +107,7 @@ test('what another app shares arrives without a network: a text as the prompt, a
   await context.setOffline(false);
 });
 
-test('files that the system opens with the app: settings from a picture, a sketch from a photo, a model', async ({
+test('files that the system opens with the app: a photo to draw on, a model refused where models are', async ({
   page,
   appUrl,
 }) => {
