@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const arLater: LaterMessages = {
   'engine.kernels.title': 'نوى سريعة',
   'engine.kernels.used': 'مستخدمة',
+  'engine.kernels.untested': 'لم تُختبر',
   'engine.cost.readBack': 'مقروء من الجهاز',
   'engine.round': 'تقريب التنشيطات إلى 8 بت',
   'engine.round.hint':

@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const deLater: LaterMessages = {
   'engine.kernels.title': 'Schnelle Kernel',
   'engine.kernels.used': 'in Gebrauch',
+  'engine.kernels.untested': 'nicht geprüft',
   'engine.cost.readBack': 'Zurückgelesen',
   'engine.round': 'Aktivierungen auf 8 Bit runden',
   'engine.round.hint':

@@ -4,6 +4,7 @@ import type { PluralMessage } from './en';
 export const enLater = {
   'engine.kernels.title': 'Fast kernels',
   'engine.kernels.used': 'used',
+  'engine.kernels.untested': 'not tested',
   'engine.cost.readBack': 'Read back',
   'engine.round': 'Round activations to 8 bits',
   'engine.round.hint':

@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const esLater: LaterMessages = {
   'engine.kernels.title': 'Kernels rápidos',
   'engine.kernels.used': 'en uso',
+  'engine.kernels.untested': 'sin probar',
   'engine.cost.readBack': 'Leído del dispositivo',
   'engine.round': 'Redondear las activaciones a 8 bits',
   'engine.round.hint':

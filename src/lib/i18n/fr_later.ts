@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const frLater: LaterMessages = {
   'engine.kernels.title': 'Noyaux rapides',
   'engine.kernels.used': 'utilisé',
+  'engine.kernels.untested': 'non testé',
   'engine.cost.readBack': 'Relu',
   'engine.round': 'Arrondir les activations à 8 bits',
   'engine.round.hint':

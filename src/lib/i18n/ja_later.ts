@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const jaLater: LaterMessages = {
   'engine.kernels.title': '高速カーネル',
   'engine.kernels.used': '使用中',
+  'engine.kernels.untested': '未検査',
   'engine.cost.readBack': '読み戻し',
   'engine.round': '活性値を8ビットに丸める',
   'engine.round.hint':

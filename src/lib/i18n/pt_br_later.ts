@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const ptBRLater: LaterMessages = {
   'engine.kernels.title': 'Kernels rápidos',
   'engine.kernels.used': 'em uso',
+  'engine.kernels.untested': 'não testado',
   'engine.cost.readBack': 'Lido de volta',
   'engine.round': 'Arredondar ativações para 8 bits',
   'engine.round.hint':

@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const ruLater: LaterMessages = {
   'engine.kernels.title': 'Быстрые ядра',
   'engine.kernels.used': 'используется',
+  'engine.kernels.untested': 'не проверено',
   'engine.cost.readBack': 'Прочитано обратно',
   'engine.round': 'Округлять активации до 8 бит',
   'engine.round.hint':

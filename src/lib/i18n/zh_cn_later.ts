@@ -4,6 +4,7 @@ import type { LaterMessages } from './en_later';
 export const zhCNLater: LaterMessages = {
   'engine.kernels.title': '快速内核',
   'engine.kernels.used': '使用中',
+  'engine.kernels.untested': '未测试',
   'engine.cost.readBack': '读回',
   'engine.round': '将激活值舍入为 8 位',
   'engine.round.hint':

@@ -509,8 +509,8 @@ export interface EngineOptions {
 export interface KernelStatus {
   readonly variant: string;
   readonly label: string;
-  /** used; ready: works and waits for a measurement or a setting; off: failed; absent: the device lacks a feature. */
-  readonly state: 'used' | 'ready' | 'off' | 'absent';
+  /** used; ready: works and waits for a measurement or a setting; off: failed; absent: the device lacks a feature; untested: left alone. */
+  readonly state: 'used' | 'ready' | 'off' | 'absent' | 'untested';
   readonly reason: string;
   /** Whether it is used is the user's choice: it changes results. */
   readonly choice?: 'roundActivations';

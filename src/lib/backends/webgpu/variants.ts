@@ -70,7 +70,7 @@ export function kernelStatus(
     const missing = missingFeatures(gpu, variant);
     if (missing.length > 0) return row('absent', `the device has no ${missing.join(', ')}`);
     const verdict = verdicts.get(id as KernelVariantId);
-    if (verdict === undefined) return row('off', 'not tested on this device');
+    if (verdict === undefined) return row('untested', 'a software adapter keeps the plain kernels');
     if (verdict !== 'ok') return row('off', verdict);
     if (rounds === 'allowed' && !roundActivations) return row('ready', 'rounds activations to 8 bits; off by default');
     if (rounds === 'measured') return row('ready', 'used where it is measured to be faster');
