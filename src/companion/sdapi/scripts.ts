@@ -4,6 +4,7 @@ import {
   CONTROL_MODES,
   LOOPBACK_CURVES,
   SOFT_INPAINT_DEFAULTS,
+  SOFT_INPAINT_NAMES,
   type ControlRequest,
   type GenerateRequest,
   type SoftInpaintRequest,
@@ -43,8 +44,7 @@ export const SCRIPTS: readonly Script[] = [
     img2imgOnly: true,
     read: ([enabled, ...numbers]) => {
       if (enabled !== true) return {};
-      const names = Object.keys(SOFT_INPAINT_DEFAULTS) as (keyof SoftInpaintRequest)[];
-      const entries = names.map((name, i) => [name, numberOr(numbers[i], SOFT_INPAINT_DEFAULTS[name])]);
+      const entries = SOFT_INPAINT_NAMES.map((name, i) => [name, numberOr(numbers[i], SOFT_INPAINT_DEFAULTS[name])]);
       return { soft: Object.fromEntries(entries) as unknown as SoftInpaintRequest };
     },
   },

@@ -5,11 +5,12 @@ import { emptyParameters, type GenerationParameters, type HiresParameters } from
 import { optionsToInfotext } from '../options/infotext';
 import {
   REFINER_PASS_NAMES,
+  SOFT_INPAINT,
+  SOFT_INPAINT_NAMES,
   type ControlMode,
   type GenerateRequest,
   type InpaintFill,
   type InpaintRequest,
-  type SoftInpaintRequest,
 } from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
 import { optionKey } from '../sampling/options';
@@ -168,16 +169,6 @@ function hiresParameters(request: GenerateRequest, { hires, sampler, schedule }:
   };
 }
 
-/** As the web UIs write them. */
-const SOFT_KEYS: Readonly<Record<keyof SoftInpaintRequest, string>> = {
-  scheduleBias: 'Soft inpainting schedule bias',
-  preservationStrength: 'Soft inpainting preservation strength',
-  transitionContrast: 'Soft inpainting transition contrast boost',
-  maskInfluence: 'Soft inpainting mask influence',
-  differenceThreshold: 'Soft inpainting difference threshold',
-  differenceContrast: 'Soft inpainting difference contrast',
-};
-
 const CONTROL_MODE_NAMES: Readonly<Record<ControlMode, string>> = {
   balanced: 'Balanced',
   prompt: 'My prompt is more important',
@@ -228,9 +219,7 @@ function extraOf({
   if (inpaint?.round === false && !inpaint.soft) extra.set('Mask rounding', 'False');
   if (inpaint?.soft) {
     extra.set('Soft inpainting enabled', 'True');
-    for (const [name, key] of Object.entries(SOFT_KEYS)) {
-      extra.set(key, String(inpaint.soft[name as keyof SoftInpaintRequest]));
-    }
+    for (const name of SOFT_INPAINT_NAMES) extra.set(SOFT_INPAINT[name].infotext, String(inpaint.soft[name]));
   }
   if (init && init.resizeMode !== 'just') extra.set('Resize mode', init.resizeMode);
   if (init?.exactSteps) extra.set('Exact steps', 'True');

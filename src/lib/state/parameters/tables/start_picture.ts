@@ -1,11 +1,5 @@
 /** Starting picture, mask and soft inpainting. */
-import {
-  INPAINT_FILLS,
-  LOOPBACK_CURVES,
-  RESIZE_MODES,
-  SOFT_INPAINT_DEFAULTS,
-  type SoftInpaintRequest,
-} from '../../../rpc/engine';
+import { INPAINT_FILLS, LOOPBACK_CURVES, RESIZE_MODES, SOFT_INPAINT, SOFT_INPAINT_NAMES } from '../../../rpc/engine';
 import { isMasked, type ParameterContext, type ParameterDef } from '../parameter';
 
 export const START: readonly ParameterDef[] = [
@@ -68,23 +62,21 @@ export const START: readonly ParameterDef[] = [
 
 const softOn = (context: ParameterContext) => isMasked(context) && context.parameters.inpaint?.soft !== undefined;
 
-/** One number of soft inpainting; the web UIs' default. */
-const soft = (
-  name: keyof SoftInpaintRequest,
-  infotext: string,
-  [min, max]: readonly [number, number],
-): ParameterDef => ({
-  path: `inpaint.soft.${name}`,
-  group: 'soft',
-  kind: 'number',
-  label: `params.soft.${name}`,
-  infotext,
-  min,
-  max,
-  sliderMax: max,
-  step: 0.05,
-  default: SOFT_INPAINT_DEFAULTS[name],
-  shown: softOn,
+const SOFT: readonly ParameterDef[] = SOFT_INPAINT_NAMES.map((name) => {
+  const { min, max, infotext, default: usual } = SOFT_INPAINT[name];
+  return {
+    path: `inpaint.soft.${name}`,
+    group: 'soft',
+    kind: 'number',
+    label: `params.soft.${name}`,
+    infotext,
+    min,
+    max,
+    sliderMax: max,
+    step: 0.05,
+    default: usual,
+    shown: softOn,
+  };
 });
 
 export const INPAINT: readonly ParameterDef[] = [
@@ -174,12 +166,7 @@ export const INPAINT: readonly ParameterDef[] = [
     default: 1,
     shown: (context) => isMasked(context) && context.model?.controls.inpaintModel === true,
   },
-  soft('scheduleBias', 'Soft inpainting schedule bias', [0, 8]),
-  soft('preservationStrength', 'Soft inpainting preservation strength', [0, 8]),
-  soft('transitionContrast', 'Soft inpainting transition contrast boost', [1, 32]),
-  soft('maskInfluence', 'Soft inpainting mask influence', [0, 1]),
-  soft('differenceThreshold', 'Soft inpainting difference threshold', [0, 8]),
-  soft('differenceContrast', 'Soft inpainting difference contrast', [0, 8]),
+  ...SOFT,
 ];
 
 const looping = ({ parameters }: ParameterContext) => parameters.loopback !== undefined;
