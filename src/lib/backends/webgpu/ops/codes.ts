@@ -1,4 +1,4 @@
-/** Numbers of the point-wise functions, as `wgsl/lib/activation.wgsl` has them. */
+/** Numbers that kernels know things by: point-wise functions (`wgsl/lib/activation.wgsl`), operands in place. */
 import type { Activation } from '../../../graph/ops/activation';
 import type { UnaryAttrs } from '../../../graph/ops/unary';
 
@@ -23,3 +23,6 @@ export const UNARY_CODES: Readonly<Record<UnaryAttrs['kind'], number>> = {
 export function activationCode(activation: Activation | undefined): number {
   return activation === undefined ? 0 : UNARY_CODES[activation];
 }
+
+/** Of kernels that read x through `wgsl/lib/source.wgsl`: their result may lie where x does. */
+export const X_IN_PLACE = { x: { inPlace: 1 } } as const;

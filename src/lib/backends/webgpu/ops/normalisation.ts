@@ -3,9 +3,8 @@ import { elementCount } from '../../../base/shape';
 import type { Node, ValueId } from '../../../graph/ir';
 import type { Operand } from '../plan_types';
 import type { OpContext } from '../recorder';
-import { activationCode } from './codes';
+import { activationCode, X_IN_PLACE } from './codes';
 import { takesAffine } from './matrix';
-import { X_IN_PLACE } from './pointwise';
 import type { RecordOp } from './registry';
 
 function id(value: number | undefined): number {

@@ -2,15 +2,12 @@
 import { elementCount } from '../../../base/shape';
 import type { Operand } from '../plan_types';
 import type { OpContext } from '../recorder';
-import { activationCode, UNARY_CODES } from './codes';
+import { activationCode, UNARY_CODES, X_IN_PLACE } from './codes';
 import { recordRowNorm } from './normalisation';
 import type { RecordOp } from './registry';
 import { memoryShape, simplify, stridesOf } from './strided';
 
 const PER_GROUP = 256;
-
-/** For kernels that read x through lib/source.wgsl. */
-export const X_IN_PLACE = { x: { inPlace: 1 } } as const;
 
 function id(value: number | undefined): number {
   return value ?? -1;

@@ -1,7 +1,7 @@
 /** Embedding tables, picked tokens, time features, rotary positions, pooling. */
 import { elementCount } from '../../../base/shape';
 import { timestepFrequencies } from '../../../graph/ops/timestep_embedding';
-import { X_IN_PLACE } from './pointwise';
+import { X_IN_PLACE } from './codes';
 import type { RecordOp } from './registry';
 
 function id(value: number | undefined): number {
