@@ -60,12 +60,7 @@ test('broken connections, busy hosts and hosts without ranges still give the rig
   expect(host.state.asked).toHaveLength(2);
 });
 
-test('a file that changes during the download is refused, and nothing of it stays', async ({
-  page,
-  appUrl,
-  host,
-  bytes,
-}) => {
+test('a file that changes during the download is refused, and nothing of it stays', async ({ page, appUrl, host }) => {
   await openModels(page, appUrl);
   await chooseUrl(page, `${host.url}changing.safetensors`);
   host.state.intercept = (request) => {

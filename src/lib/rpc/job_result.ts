@@ -1,5 +1,5 @@
 /** What jobs report while they run, what they give, and what they cost. */
-import type { PictureFormat, SaveRequest } from './generate_request';
+import type { SaveRequest } from './generate_request';
 import type { PixelImage } from './pixel_image';
 
 export const JOB_STAGES = ['load', 'encode', 'denoise', 'upscale', 'decode', 'save'] as const;

@@ -333,7 +333,12 @@ describe('pickles', () => {
     if (value instanceof PickleList) return value.items.map(asPlain);
     if (value instanceof PickleTuple) return { tuple: value.items.map(asPlain) };
     if (value instanceof PickleDict)
-      return { dict: [...value.entries].map(([key, one]) => [String(key), asPlain(one)]) };
+      return {
+        dict: [...value.entries].map(([key, one]) => [
+          typeof key === 'string' ? key : JSON.stringify(key),
+          asPlain(one),
+        ]),
+      };
     return value as Plain;
   }
 
