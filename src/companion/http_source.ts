@@ -41,6 +41,7 @@ export async function openHttpSource(url: string, signal?: AbortSignal): Promise
   const source: ByteSource = {
     name: decodeURIComponent(new URL(url).pathname.split('/').at(-1) ?? url),
     sizeBytes,
+    distant: true,
     async read(offset, length, readSignal = signal) {
       assertRange(source, offset, length);
       const inside = held && offset >= held.offset && offset + length <= held.offset + held.bytes.byteLength;

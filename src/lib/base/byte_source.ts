@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly sizeBytes: number;
   /** Equal for sources with equal bytes, such as a SHA-256, where known: what was loaded from one serves the other. */
   readonly contentId?: string;
+  /** Every read crosses a network: readers take what tells what the file is, and leave its data unchecked. */
+  readonly distant?: true;
   /**
    * Reads exactly `length` bytes from `offset`.
    * @throws AppError when the range leaves the source or the medium fails

@@ -6,7 +6,7 @@ import { Inflate } from 'fflate';
 import { assertRange, type ByteSource } from '../base/byte_source';
 import { crc32 } from './crc32';
 import { fileError } from './format_error';
-import type { ZipEntry } from './zip';
+import { dataStart, type ZipEntry } from './zip';
 
 /** Headers of model files are below 25 MiB. */
 const KEPT_BYTES = 32 * 2 ** 20;
@@ -33,11 +33,12 @@ class Pass {
 
   /** The next bytes, at least one unless the data ends. */
   async next(signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const { packedBytes, dataOffset, sizeBytes, crc } = this.#entry;
+    const { packedBytes, sizeBytes, crc } = this.#entry;
+    const start = await dataStart(this.#archive, this.#entry, signal);
     const where = `${this.#archive.name}:${this.#entry.name}`;
     while (this.#waiting.length === 0 && this.#packed < packedBytes) {
       const length = Math.min(STEP_BYTES, packedBytes - this.#packed);
-      const bytes = await this.#archive.read(dataOffset + this.#packed, length, signal);
+      const bytes = await this.#archive.read(start + this.#packed, length, signal);
       this.#packed += length;
       try {
         this.#inflater.push(bytes, this.#packed === packedBytes);

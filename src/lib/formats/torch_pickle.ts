@@ -67,12 +67,14 @@ async function readTorchZip(source: ByteSource, signal: AbortSignal | undefined)
     const data = places.get(entry.name) ?? entrySource(source, entry);
     places.set(entry.name, data);
     // A stored entry is a window on the archive itself, so that readers see one file and its offsets.
-    const place = entry.method === 0 ? { source, byteOffset: entry.dataOffset } : { source: data, byteOffset: 0 };
+    const { method, dataOffset } = entry;
+    const place = method === 0 && dataOffset !== undefined ? { source, byteOffset: dataOffset } : whole(data);
     const byteLength = checkStorageSize(where, reference, entry.sizeBytes);
     return { ...place, byteLength, ...(byteOrder ? { byteOrder } : {}) };
   };
   const { tensors, metadata } = collectTensors(value, where, findStorage);
-  let budget = VERIFIED_BYTES;
+  // Of a distant file the pickle alone is read; its data is checked once it is here.
+  let budget = source.distant ? 0 : VERIFIED_BYTES;
   for (const entry of used.values()) {
     if (entry.sizeBytes > budget) continue;
     budget -= entry.sizeBytes;
@@ -80,6 +82,8 @@ async function readTorchZip(source: ByteSource, signal: AbortSignal | undefined)
   }
   return { format: 'pickle', name: where, tensors, metadata, container: { headerBytes: bytes.length } };
 }
+
+const whole = (source: ByteSource) => ({ source, byteOffset: 0 });
 
 async function readByteOrder(source: ByteSource, entry: ZipEntry | undefined, signal: AbortSignal | undefined) {
   if (!entry) return undefined;

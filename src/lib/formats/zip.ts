@@ -30,12 +30,16 @@ export interface ZipEntry {
   readonly crc: number;
   readonly packedBytes: number;
   readonly sizeBytes: number;
-  /** First byte of the entry's data in the archive. */
-  readonly dataOffset: number;
+  /** First byte of the entry's local header in the archive. */
+  readonly localOffset: number;
+  readonly nameBytes: Uint8Array;
+  /** First byte of the entry's data; absent in distant archives, whose local headers are read with the data. */
+  readonly dataOffset?: number;
 }
 
 /**
- * Reads the directory of a zip archive and checks every entry against its local header.
+ * Reads the directory of a zip archive and checks every entry against its local header. Of a distant archive the
+ * directory alone is read: a request for each of a checkpoint's thousand tensors would cost more than its header.
  * @param maxInflatedBytes largest deflated entry; the default is what `entrySource` holds in memory
  * @returns entries by name, folders left out
  * @throws AppError 'file/*': truncated-header, bad-zip, out-of-bounds, count-overflow, duplicate-key,
@@ -72,8 +76,9 @@ export async function readZipDirectory(
     at = next;
     if (entries.has(raw.name))
       throw fileError('file/duplicate-key', where, `two zip entries named ${quoted(raw.name)}`);
-    const entry = await checkLocalHeader(source, raw, maxInflatedBytes, signal);
-    if (!raw.name.endsWith('/')) entries.set(raw.name, entry);
+    const dataOffset = source.distant ? undefined : await dataOffsetOf(source, raw, signal);
+    checkSizes(source, raw, dataOffset ?? leastDataOffset(raw), maxInflatedBytes);
+    if (!raw.name.endsWith('/')) entries.set(raw.name, dataOffset === undefined ? raw : { ...raw, dataOffset });
   }
   return entries;
 }
@@ -87,12 +92,19 @@ export function entrySource(archive: ByteSource, entry: ZipEntry): ByteSource {
     sizeBytes: entry.sizeBytes,
     async read(offset, length, signal) {
       assertRange(source, offset, length);
-      if (entry.method === 0) return archive.read(entry.dataOffset + offset, length, signal);
+      if (entry.method === 0) {
+        return archive.read((await dataStart(archive, entry, signal)) + offset, length, signal);
+      }
       inflated ??= inflateEntry(archive, entry, signal);
       return (await inflated).subarray(offset, offset + length);
     },
   };
   return source;
+}
+
+/** First byte of an entry's data, wherever the archive lies. @throws AppError 'file/out-of-bounds', 'file/bad-zip' */
+export async function dataStart(archive: ByteSource, entry: ZipEntry, signal?: AbortSignal): Promise<number> {
+  return entry.dataOffset ?? dataOffsetOf(archive, entry, signal);
 }
 
 /** Compares the checksum of an entry. @throws AppError 'file/bad-crc' */
@@ -156,16 +168,6 @@ async function readZip64End(source: ByteSource, end: End, signal: AbortSignal | 
   };
 }
 
-interface DirectoryEntry {
-  readonly name: string;
-  readonly nameBytes: Uint8Array;
-  readonly method: 0 | 8;
-  readonly crc: number;
-  readonly packedBytes: number;
-  readonly sizeBytes: number;
-  readonly localOffset: number;
-}
-
 function readDirectoryEntry(where: string, bytes: Uint8Array<ArrayBuffer>, at: number) {
   const bad = (what: string) => fileError('file/bad-zip', where, what);
   if (at + 46 > bytes.length) throw bad('the zip directory ends inside an entry');
@@ -183,7 +185,7 @@ function readDirectoryEntry(where: string, bytes: Uint8Array<ArrayBuffer>, at: n
   if (method !== 0 && method !== 8) throw bad(`entry ${quoted(name)} uses the unknown compression method ${method}`);
   const sizes = { size: view.getUint32(24, true), packed: view.getUint32(20, true), offset: view.getUint32(42, true) };
   readZip64Extra(bytes.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength), sizes);
-  const raw: DirectoryEntry = {
+  const raw: ZipEntry = {
     name,
     nameBytes,
     method,
@@ -219,33 +221,41 @@ function refuseEscapingName(where: string, name: string): void {
   if (escapes) throw fileError('file/path-traversal-name', where, `the zip entry ${quoted(name)} leaves its folder`);
 }
 
-async function checkLocalHeader(
-  source: ByteSource,
-  entry: DirectoryEntry,
-  maxInflatedBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<ZipEntry> {
+const LOCAL_HEADER_BYTES = 30;
+
+/** The local header may carry more extra fields than the directory knows of. */
+function leastDataOffset({ localOffset, nameBytes }: ZipEntry): number {
+  return localOffset + LOCAL_HEADER_BYTES + nameBytes.length;
+}
+
+/** Where the data of an entry begins, by its local header. @throws AppError 'file/out-of-bounds', 'file/bad-zip' */
+async function dataOffsetOf(source: ByteSource, entry: ZipEntry, signal: AbortSignal | undefined): Promise<number> {
   const where = `${source.name}:${entry.name}`;
-  if (entry.localOffset + 30 + entry.nameBytes.length > source.sizeBytes) {
-    throw fileError('file/out-of-bounds', where, `the entry starts at byte ${entry.localOffset}, outside the file`);
+  const { localOffset, nameBytes } = entry;
+  if (leastDataOffset(entry) > source.sizeBytes) {
+    throw fileError('file/out-of-bounds', where, `the entry starts at byte ${localOffset}, outside the file`);
   }
-  const header = await source.read(entry.localOffset, 30 + entry.nameBytes.length, signal);
+  const header = await source.read(localOffset, LOCAL_HEADER_BYTES + nameBytes.length, signal);
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
   const sameName =
-    view.getUint16(26, true) === entry.nameBytes.length && entry.nameBytes.every((byte, i) => byte === header[30 + i]);
+    view.getUint16(26, true) === nameBytes.length &&
+    nameBytes.every((byte, i) => byte === header[LOCAL_HEADER_BYTES + i]);
   if (view.getUint32(0, true) !== 0x04034b50 || !sameName || view.getUint16(8, true) !== entry.method) {
     throw fileError('file/bad-zip', where, 'the local header does not agree with the directory');
   }
-  const dataOffset = entry.localOffset + header.length + view.getUint16(28, true);
-  if (dataOffset + entry.packedBytes > source.sizeBytes) {
-    throw fileError('file/out-of-bounds', where, `the entry's ${entry.packedBytes} bytes leave the file`);
+  return leastDataOffset(entry) + view.getUint16(28, true);
+}
+
+function checkSizes(source: ByteSource, entry: ZipEntry, dataOffset: number, maxInflatedBytes: number): void {
+  const where = `${source.name}:${entry.name}`;
+  const { method, packedBytes, sizeBytes } = entry;
+  if (dataOffset + packedBytes > source.sizeBytes) {
+    throw fileError('file/out-of-bounds', where, `the entry's ${packedBytes} bytes leave the file`);
   }
-  if (entry.method === 0 && entry.packedBytes !== entry.sizeBytes) {
+  if (method === 0 && packedBytes !== sizeBytes) {
     throw fileError('file/bad-zip', where, 'a stored entry has two sizes');
   }
-  const { name, method, crc, packedBytes, sizeBytes } = entry;
   if (method === 8) refuseBomb(where, packedBytes, sizeBytes, maxInflatedBytes);
-  return { name, method, crc, packedBytes, sizeBytes, dataOffset };
 }
 
 function refuseBomb(where: string, packedBytes: number, sizeBytes: number, maxInflatedBytes: number): void {
@@ -259,7 +269,7 @@ function refuseBomb(where: string, packedBytes: number, sizeBytes: number, maxIn
 
 async function inflateEntry(archive: ByteSource, entry: ZipEntry, signal: AbortSignal | undefined) {
   const where = `${archive.name}:${entry.name}`;
-  const packed = await archive.read(entry.dataOffset, entry.packedBytes, signal);
+  const packed = await archive.read(await dataStart(archive, entry, signal), entry.packedBytes, signal);
   const out = new Uint8Array(entry.sizeBytes);
   let filled = 0;
   const inflater = new Inflate((chunk) => {

@@ -103,6 +103,7 @@ export function remoteSource(file: RemoteFile, get = defaultFetch): ByteSource {
   const source: ByteSource = {
     name: file.name,
     sizeBytes: file.sizeBytes,
+    distant: true,
     async read(offset, length, signal) {
       assertRange(source, offset, length);
       if (length === 0) return new Uint8Array();

@@ -1,10 +1,11 @@
 /** Files that real programs write now and then, and files that are wrong in ways the golden set does not have. */
-import { strToU8 } from 'fflate';
+import { strToU8, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { memorySource } from '../../../src/lib/base/byte_source';
+import { memorySource, type ByteSource } from '../../../src/lib/base/byte_source';
 import { ggufHeader } from '../../../src/lib/formats/gguf_write';
 import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
 import { writeSafetensors } from '../../../src/lib/formats/safetensors_write';
+import { dequantizeTensor } from '../../../src/lib/quant/dequantize';
 import { onnxSample, source, torchPickle, torchSample } from './sample_files';
 
 const global = (module: string, name: string) => [0x63, ...strToU8(`${module}\n${name}\n`)];
@@ -34,6 +35,27 @@ describe('torch checkpoints', () => {
   ])('refuses %s when it is named', async (_what, more) => {
     const pickle = torchPickle({ storage: UNTYPED, count: 16, builder: '_rebuild_tensor_v3', more });
     await expect(tensorOf(pickle)).rejects.toMatchObject({ code: 'file/unsafe-pickle' });
+  });
+
+  it.each([0, 6] as const)('behind a network (deflate %i) are known from directory and pickle alone', async (level) => {
+    const numbers = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
+    const others = Array.from({ length: 200 }, (_, i) => [`archive/data/${i + 1}`, new Uint8Array(8192).fill(i)]);
+    const files = { 'archive/data.pkl': torchPickle(), 'archive/data/0': numbers, ...Object.fromEntries(others) };
+    const near = source(zipSync(files as Record<string, Uint8Array>, { level }), 'far.pt');
+    const reads: [number, number][] = [];
+    const far: ByteSource = {
+      ...near,
+      distant: true,
+      read: (offset, length) => {
+        reads.push([offset, length]);
+        return near.read(offset, length);
+      },
+    };
+    const { tensors } = await openTensorIndex(far);
+    expect([...tensors.keys()]).toEqual([...(await openTensorIndex(near)).tensors.keys()]);
+    expect(reads.length).toBeLessThan(16);
+    const tensor = tensors.get('w');
+    expect(tensor && [...(await dequantizeTensor(tensor))]).toEqual([1, 2, 3, 4]);
   });
 
   it('of the tar format before torch 0.2 are refused by their own reader', async () => {
