@@ -2,6 +2,7 @@ import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
+import { writePsdUint8Array } from 'ag-psd';
 import isolationHeaders from '../../src/lib/base/isolation_headers.json' with { type: 'json' };
 import { serveApp } from '../tools/serve.mjs';
 import { AppPage, buildDir, expect, test } from './app';
@@ -107,7 +108,7 @@ test('what another app shares arrives without a network: a text as the prompt, a
   await context.setOffline(false);
 });
 
-test('files that the system opens with the app: a photo to draw on, a model refused where models are', async ({
+test('files that the system opens with the app: a photo and a PSD to draw on, a model refused where models are', async ({
   page,
   appUrl,
 }) => {
@@ -133,6 +134,10 @@ test('files that the system opens with the app: a photo to draw on, a model refu
   await expect(page.locator('canvas.surface')).toBeVisible();
   await page.getByRole('button', { name: 'Layers', exact: true }).click();
   await expect(page.getByRole('button', { name: 'photo.png' })).toBeVisible();
+  const ink = { width: 8, height: 8, data: new Uint8ClampedArray(256).fill(255) };
+  const psd = { width: 64, height: 48, children: [{ name: 'Ink of another app', imageData: ink }] };
+  await open('layers.psd', Buffer.from(writePsdUint8Array(psd)));
+  await expect(page.getByRole('button', { name: 'Ink of another app' })).toBeVisible();
 });
 
 test('a new version waits for the running job, then for the user', async ({ page }) => {

@@ -259,6 +259,11 @@ test('brush, fill and view can be set without gestures; layers leave and come ba
 
   await page.getByRole('button', { name: 'Layers', exact: true }).click();
   await page.getByRole('button', { name: 'Paint 1', exact: true }).press('F2');
+  await page.getByLabel('Name', { exact: true }).fill('Line');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Line', exact: true })).toBeVisible();
+  // Fingers have no F2.
+  await page.getByRole('button', { name: 'Rename', exact: true }).click();
   await page.getByLabel('Name', { exact: true }).fill('Outline');
   await page.keyboard.press('Enter');
   await expect(page.getByRole('button', { name: 'Outline', exact: true })).toBeVisible();
