@@ -24,7 +24,6 @@ export interface FileReport extends FileFacts {
   readonly tensors: number;
   readonly bytes: number;
   readonly types: readonly TypeFacts[];
-  readonly notes: readonly string[];
 }
 
 export interface SizeReport extends Pick<
@@ -161,7 +160,7 @@ function modelReport(model: DetectedModel, files: readonly FileReport[], options
     operators,
     unsupported: [...lacking, ...refused].sort((a, b) => b.count - a.count),
     sizes: (options.factors ?? [0.5, 1, 2]).map((factor) => sizeReport(model, factor, options)),
-    notes: [...model.notes, ...problems],
+    notes: problems,
   };
 }
 
@@ -191,10 +190,10 @@ export function inspectDetected(
       tensors: file.index.tensors.size,
       bytes: types.reduce((sum, { bytes }) => sum + bytes, 0),
       types,
-      notes: file.notes,
     };
   });
-  if (!detected.some(({ parts }) => parts.some(({ role }) => role === 'denoiser'))) {
+  const foreign = detected.some((file) => file.foreign !== undefined);
+  if (!foreign && !detected.some(({ parts }) => parts.some(({ role }) => role === 'denoiser'))) {
     const asked = 'Memory is planned for whole models: name the files of one together.';
     return { files, notes: [`No U-Net or transformer is here. ${asked}`] };
   }

@@ -9,7 +9,7 @@ import { fewStepVariant } from './few_step';
 import { klStride } from './kl_vae/build';
 import type { KlVaeConfig } from './kl_vae/config';
 import type { HintTable, ModelPart, TextEncoderId } from './part';
-import { familyById } from './registry';
+import { FAMILIES, familyById } from './registry';
 import { TensorView } from './tensor_view';
 import { tinyPacking } from './tiny_vae/build';
 import type { TinyVaeConfig } from './tiny_vae/config';
@@ -127,11 +127,23 @@ function trainedPx({ declared }: DetectedFile, hints: HintTable, { stride }: Lat
   return height && width ? { widthPx: width * stride, heightPx: height * stride } : {};
 }
 
+function unsupported({ file, foreign, parts }: DetectedFile): AppError {
+  const denoiser = parts.find((part) => part.role === 'denoiser')?.architecture;
+  const what = foreign ?? `a denoiser (${denoiser ?? 'unknown'}) of no family that is known`;
+  return new AppError(
+    'model/unsupported',
+    `${file}: this is ${what}, which does not run here; choose a model of ${FAMILIES.map(({ label }) => label).join(', ')}.`,
+    { details: { file, foreign, architecture: denoiser } },
+  );
+}
+
 /** Joins detected files. The first denoiser wins; later autoencoders and encoders win over those of the denoiser's file. */
 export function assembleModel(files: readonly DetectedFile[], hints: HintTable = {}): DetectedModel {
   const base = files.find((file) => file.parts.some((part) => part.role === 'denoiser'));
   const denoiser = base?.parts.find((part) => part.role === 'denoiser');
   const names = files.map((file) => file.file).join(', ');
+  const foreign = (base ? [base] : files).find((file) => file.foreign !== undefined);
+  if (foreign) throw unsupported(foreign);
   if (!base || !denoiser) {
     const declared = files.map((file) => file.index.metadata.get('general.architecture'));
     const said = declared.flatMap((name) => (typeof name === 'string' ? [name.slice(0, 40)] : []));
@@ -143,13 +155,7 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
     );
   }
   const family = base.family && familyById(base.family);
-  if (!family) {
-    throw new AppError(
-      'model/unsupported',
-      `${base.file}: this denoiser (${denoiser.architecture}) belongs to no family that the product runs; ${base.notes.join(' ') || 'choose another model.'}`,
-      { details: { file: base.file, architecture: denoiser.architecture, family: base.family } },
-    );
-  }
+  if (!family) throw unsupported(base);
   // Files given beside the checkpoint are there to replace its parts.
   const ordered = [...files.filter((file) => file !== base), base];
   const textEncoders = assignEncoders(family, ordered, hints);
@@ -195,7 +201,6 @@ export function assembleModel(files: readonly DetectedFile[], hints: HintTable =
     residuals: unet ? unetSkips(unet) : 0,
     missing,
     hints,
-    notes: files.flatMap((file) => file.notes),
   };
 }
 

@@ -5,6 +5,7 @@
 import type { TensorIndex } from '../formats/tensor_index';
 import { findClip } from './clip/build';
 import type { FamilyId } from './family';
+import { foreignFamily, foreignUNet } from './foreign';
 import { declaredHints, hintsFor, readDeclared, type Declared } from './declared';
 import { findKlVae } from './kl_vae/build';
 import { findClipVision } from './clip_vision/clip_vision';
@@ -58,7 +59,8 @@ export interface DetectedFile {
   readonly fragmentOf?: string;
   /** What the file's own metadata declare: title, resolution, prediction. */
   readonly declared: Declared;
-  readonly notes: readonly string[];
+  /** Name of a family whose denoiser is in the file and which is not run here. */
+  readonly foreign?: string;
   readonly index: TensorIndex;
 }
 
@@ -190,7 +192,6 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}, options: D
   const own = declaredHints(declared);
   const hint = (key: keyof HintTable) => hintsFor(key, hints, own);
   const parts: ModelPart[] = [];
-  const notes: string[] = [];
   let family: FamilyId | undefined;
 
   const denoiser = first(DENOISER_PREFIXES, all, (view) => findDenoiser(view, index.name, hint('denoiser')));
@@ -220,16 +221,22 @@ export function detectFile(index: TensorIndex, hints: HintTable = {}, options: D
 
   const loose = parts.length === 0 ? looseKind(index) : undefined;
   family ??= loose?.family;
+  const foreign = foreignOf(denoiser, index);
   return {
     file: index.name,
     kind: loose?.kind ?? fileKind(parts),
     ...(family ? { family } : {}),
     ...(loose?.fragmentOf ? { fragmentOf: loose.fragmentOf } : {}),
+    ...(foreign === undefined ? {} : { foreign }),
     parts,
     declared,
-    notes,
     index,
   };
+}
+
+function foreignOf(denoiser: ModelPart | undefined, { tensors }: TensorIndex): string | undefined {
+  if (!denoiser) return foreignFamily(new Set(tensors.keys()), DENOISER_PREFIXES);
+  return denoiser.architecture === 'unet' ? foreignUNet(denoiser.config as UNetConfig) : undefined;
 }
 
 interface Loose {

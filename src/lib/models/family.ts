@@ -269,8 +269,6 @@ export interface DetectedModel {
   readonly missing: readonly MissingPart[];
   /** Numbers that were given because shapes do not tell them. */
   readonly hints: HintTable;
-  /** Things the user should know, one sentence each. */
-  readonly notes: readonly string[];
 }
 
 export interface MissingPart {

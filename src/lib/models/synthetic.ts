@@ -96,7 +96,7 @@ export function syntheticModel(
   ];
   const assemble = (parts: readonly ModelPart[]): DetectedModel => {
     const index = { format: 'safetensors', name: size.id, tensors: new Map(), metadata: new Map() } as const;
-    const file = { file: size.id, kind: 'checkpoint', family: size.family, declared: {}, notes: [], index } as const;
+    const file = { file: size.id, kind: 'checkpoint', family: size.family, declared: {}, index } as const;
     const model = assembleModel([{ ...file, parts }]);
     const defaults = { ...model.defaults, widthPx: size.nativePx, heightPx: size.nativePx, ...size.defaults };
     return { ...model, label: size.label, defaults };

@@ -15,7 +15,7 @@ export interface SummaryFacts {
 }
 
 export function modelSummary(detected: DetectedModel, facts: SummaryFacts): ModelSummary {
-  const { latent, family, notes, variant } = detected;
+  const { latent, family, variant } = detected;
   const types = new Set(facts.indexes.flatMap(({ tensors }) => [...tensors.values()].map((tensor) => tensor.type)));
   const { widthPx, heightPx, ...own } = detected.defaults;
   const { distilledGuidance, ...defaults } = { ...own, ...facts.defaults };
@@ -36,7 +36,6 @@ export function modelSummary(detected: DetectedModel, facts: SummaryFacts): Mode
     sizes: trainedSizes(detected),
     ...(variant === undefined ? {} : { variant }),
     controls: controlsOf(detected),
-    notes,
   };
 }
 

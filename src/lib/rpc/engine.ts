@@ -49,7 +49,6 @@ export interface ModelSummary {
   readonly variant?: string;
   /** Which controls have an effect. */
   readonly controls: ModelControls;
-  readonly notes: readonly string[];
 }
 
 export interface ModelControls {

@@ -160,6 +160,27 @@ describe('assembly of models', () => {
     expect(model.prediction).toEqual({ kind: 'flow', shift: { kind: 'none' } });
   });
 
+  it.each([
+    ['Chroma Radiance', 'nerf_blocks.0.norm.scale'],
+    ['AuraFlow', 'model.diffusion_model.double_layers.0.attn.w1q.weight'],
+    ['Qwen-Image', 'transformer.txt_in.text_norm.weight'],
+    ['Lumina 2', 'cap_embedder.0.weight'],
+  ])('names %s, which it does not run', (family, mark) => {
+    const index = joined('new.safetensors', vaeFile(SD_VAE, 'original', 'vae.'), {
+      ...vaeFile(SD_VAE, 'diffusers'),
+      tensors: new Map([[mark, stored(mark, [8])]]),
+    });
+    expect(detectFile(index).foreign).toBe(family);
+    expect(() => detectModel(index)).toThrow(
+      expect.objectContaining({ code: 'model/unsupported', message: expect.stringContaining(family) as string }),
+    );
+  });
+
+  it('names Kolors, a U-Net of SDXL with conditions of its own', () => {
+    const kolors = unetFile({ ...SDXL, vectorWidth: 5632 }, 'original', 'model.diffusion_model.');
+    expect(() => detectModel(kolors)).toThrow(/this is Kolors, which does not run here/);
+  });
+
   it('names every missing part', () => {
     const model = detectModel(unetFile(SD21, 'original'));
     expect(model.missing).toEqual([
