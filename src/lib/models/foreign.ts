@@ -18,6 +18,11 @@ const MARKS: readonly (readonly [tensor: string, family: string])[] = [
   ['cap_embedder.0.weight', 'Lumina 2'],
 ];
 
+const KOLORS = 'Kolors';
+const X4_UPSCALER = 'Stable Diffusion x4 upscaler';
+
+export const FOREIGN_FAMILIES: readonly string[] = [...MARKS.map(([, family]) => family), KOLORS, X4_UPSCALER];
+
 /** The family of a file without a denoiser that runs here; undefined when it is none of these. */
 export function foreignFamily(names: ReadonlySet<string>, prefixes: readonly string[]): string | undefined {
   return MARKS.find(([mark]) => prefixes.some((prefix) => names.has(prefix + mark)))?.[1];
@@ -25,7 +30,7 @@ export function foreignFamily(names: ReadonlySet<string>, prefixes: readonly str
 
 /** U-Nets whose conditions no family here gives. */
 export function foreignUNet({ contextWidth, vectorWidth, inChannels }: UNetConfig): string | undefined {
-  if (contextWidth === 2048 && vectorWidth === 5632) return 'Kolors';
-  if (contextWidth === 1024 && inChannels === 7) return 'Stable Diffusion x4 upscaler';
+  if (contextWidth === 2048 && vectorWidth === 5632) return KOLORS;
+  if (contextWidth === 1024 && inChannels === 7) return X4_UPSCALER;
   return undefined;
 }

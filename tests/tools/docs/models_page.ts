@@ -5,6 +5,7 @@ import { EVALUATE } from '../../../src/lib/backends/reference/ops/registry';
 import { operatorPath, supportTable } from '../../../src/lib/backends/webgpu/support';
 import type { OpName } from '../../../src/lib/graph/ops/registry';
 import type { FlowShift, ModelFamily, Prediction } from '../../../src/lib/models/family';
+import { FOREIGN_FAMILIES } from '../../../src/lib/models/foreign';
 import { FAMILIES, familyById } from '../../../src/lib/models/registry';
 import { syntheticModel } from '../../../src/lib/models/synthetic';
 import { TRUE_SIZES } from '../../../src/lib/models/true_sizes';
@@ -157,7 +158,9 @@ ${table(['Family', 'Model', 'Part', ...SHOWN_TYPES.map((type) => `\`${type}\``)]
 
 U-Nets and FLUX.1 trained to inpaint take mask and masked picture; instruct-pix2pix, FLUX.1 Canny and Depth take a picture
 beside the latent. Not run, because no published description and no reference numbers were at hand to check them against:
-FLUX.1 Kontext, editing by reference pictures with FLUX.2 (klein draws from words and start pictures), Chroma Radiance.
+FLUX.1 Kontext, editing by reference pictures with FLUX.2 (klein draws from words and start pictures).
+
+Recognised, so that their files are refused by name, and not run: ${FOREIGN_FAMILIES.join(', ')}.
 
 ## Stored types
 
