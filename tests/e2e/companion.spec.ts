@@ -4,6 +4,9 @@ import { resolve } from 'node:path';
 import type { Page } from '@playwright/test';
 import { AppPage, expect, test } from './app';
 
+// A host that is gone leaves what the service worker holds.
+test.use({ installable: true });
+
 const root = resolve(import.meta.dirname, '../..');
 
 interface Companion {
