@@ -9,8 +9,13 @@ import { fillGallery } from '../tools/gallery_pictures';
 import { expect, test } from './app';
 import { dropBytes } from './drop';
 
-const modelFiles = ['tiny-icons.safetensors', 'tiny-icons-ae.safetensors'].map((name) =>
-  resolve(import.meta.dirname, '../../static/models', name),
+/** The shipped files under names of their own: with the same name they would be the same row of the list. */
+const ownFiles = await Promise.all(
+  ['tiny-icons', 'tiny-icons-ae'].map(async (name) => ({
+    name: `own-${name}.safetensors`,
+    mimeType: 'application/octet-stream',
+    buffer: await readFile(resolve(import.meta.dirname, `../../static/models/${name}.safetensors`)),
+  })),
 );
 
 /** Nodes by id: class and inputs, as ComfyUI keeps them in its pictures. */
@@ -318,9 +323,9 @@ test('a model is added from files, checked, renamed, used, takes over as a refin
 }) => {
   await page.goto(`${appUrl}models`);
   await expect(page.getByRole('article', { name: 'tiny-icons' })).toBeVisible();
-  await page.locator('#model-files').setInputFiles(modelFiles.slice(0, 1));
+  await page.locator('#model-files').setInputFiles(ownFiles.slice(0, 1));
   await expect(page.getByText('Still needs: autoencoder', { exact: false })).toBeVisible();
-  await page.locator('#model-files').setInputFiles(modelFiles);
+  await page.locator('#model-files').setInputFiles(ownFiles);
   const found = page.getByRole('group', { name: 'Found' }).getByRole('article');
   await expect(found).toContainText('Model · Stable Diffusion 1.x');
   await expect(found.getByRole('listitem')).toHaveText([/denoiser, clip-l/, /vae/]);
