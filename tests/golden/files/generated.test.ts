@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
 import { singleFile } from '../../../src/lib/formats/file_set';
-import { filesFolder, FORMATS, loadIndex, openAs, stopwatch, type GeneratedCase } from './file_cases';
+import { filesFolder, FORMATS, LIMIT_SECONDS, loadIndex, openAs, type GeneratedCase } from './file_cases';
+import { stopwatch } from '../../tools/stopwatch';
 
 const MIB = 1024 * 1024;
 
@@ -91,7 +92,7 @@ describe('generated files', () => {
         () => 'accept',
         (error: unknown) => (error instanceof AppError ? error.code : `untyped: ${String(error)}`),
       );
-      expect(seconds()).toBeLessThan(c.limit_seconds ?? 2);
+      expect(seconds()).toBeLessThan(c.limit_seconds ?? LIMIT_SECONDS);
       if (c.expected === 'accept') expect(outcome).toBe('accept');
       else expect([c.error, ...(c.also_accepted ?? [])].map((name) => `file/${name ?? ''}`)).toContain(outcome);
     });

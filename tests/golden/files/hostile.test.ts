@@ -2,9 +2,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
-import { diskFiles, filesFolder, FORMATS, loadIndex, readEverything, stopwatch } from './file_cases';
-
-const LIMIT_SECONDS = 2;
+import { diskFiles, filesFolder, FORMATS, LIMIT_SECONDS, loadIndex, readEverything } from './file_cases';
+import { stopwatch } from '../../tools/stopwatch';
 
 describe('hostile files', () => {
   if (!filesFolder) it.skip('no files group in the golden folder');

@@ -4,14 +4,14 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
-import { diskFiles, filesFolder, FORMATS, loadIndex, readEverything, stopwatch } from './file_cases';
+import { diskFiles, filesFolder, FORMATS, LIMIT_SECONDS, loadIndex, readEverything } from './file_cases';
 import { mutate, type Operation } from './mutate';
+import { stopwatch } from '../../tools/stopwatch';
 
 interface MutationList {
   readonly files: readonly { readonly file: string; readonly bytes: number; readonly ops: readonly Operation[] }[];
 }
 
-const LIMIT_SECONDS = 2;
 const LIMIT_BYTES = 64 * 1024 * 1024;
 
 function memoryInUse(): number {

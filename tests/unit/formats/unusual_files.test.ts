@@ -39,9 +39,12 @@ describe('torch checkpoints', () => {
 
   it.each([0, 6] as const)('behind a network (deflate %i) are known from directory and pickle alone', async (level) => {
     const numbers = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
-    const others = Array.from({ length: 200 }, (_, i) => [`archive/data/${i + 1}`, new Uint8Array(8192).fill(i)]);
+    const others: [string, Uint8Array][] = Array.from({ length: 200 }, (_, i) => [
+      `archive/data/${i + 1}`,
+      new Uint8Array(8192).fill(i),
+    ]);
     const files = { 'archive/data.pkl': torchPickle(), 'archive/data/0': numbers, ...Object.fromEntries(others) };
-    const near = source(zipSync(files as Record<string, Uint8Array>, { level }), 'far.pt');
+    const near = source(zipSync(files, { level }), 'far.pt');
     const reads: [number, number][] = [];
     const far: ByteSource = {
       ...near,

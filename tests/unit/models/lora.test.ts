@@ -13,6 +13,7 @@ import { cayley } from '../../../src/lib/models/lora/orthogonal';
 import { applyStack, readLoraStack, type LoraRequest } from '../../../src/lib/models/lora/stack';
 import type { ModelPart } from '../../../src/lib/models/part';
 import type { StoredTensor } from '../../../src/lib/quant/tensor';
+import { stopwatch } from '../../tools/stopwatch';
 import { CLIP_L, clipFile, SD15, unetFile } from './published';
 
 const TINY: ClipConfig = {
@@ -132,10 +133,10 @@ describe('adapters on a text encoder', () => {
 
   it('survives a file of fifty thousand keys', async () => {
     const shapes = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`lora_te_layer_${i}.alpha`, []]));
-    const start = performance.now();
+    const seconds = stopwatch();
     const { reports } = await readLoraStack({ encoders: [part] }, [request(fileOf('many', shapes))]);
     expect(reports[0]?.unmatched).toHaveLength(50_000);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(seconds()).toBeLessThan(5);
   });
 
   it('stops when the job is cancelled', async () => {
