@@ -5,7 +5,6 @@ import { readPng } from '../../src/lib/formats/png_text';
 import { serveApp } from '../tools/serve.mjs';
 
 export const buildDir = resolve(import.meta.dirname, '../../build');
-export const goldenModelsDir = join(resolve(import.meta.dirname, '../../..'), 'shared/golden/models');
 
 interface Fixtures {
   readonly appUrl: string;

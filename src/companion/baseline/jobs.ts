@@ -108,7 +108,7 @@ const tagged =
   ({ prompt }) => ({ prompt: `${prompt} ${tags.join(' ')}` });
 
 /** The id under which a comparison opens its second model. */
-export const BASELINE_REFINER = 'refiner';
+const BASELINE_REFINER = 'refiner';
 
 export const BASELINE_JOBS: readonly BaselineJob[] = [
   job('cfg-1', 'no guidance', () => ({ cfgScale: 1 })),

@@ -17,7 +17,7 @@ import { readBody, readJson } from './read_body';
 import type { Call, Reply, Route } from './route';
 
 /** Content type of framed calls and answers. */
-export const CALL_TYPE = 'application/x-sketchforge';
+const CALL_TYPE = 'application/x-sketchforge';
 
 /** Paths of the API; everything else is the app's. */
 const API_PATH = /^\/(?:sdapi|v1|internal|controlnet)(?:\/|$)/;

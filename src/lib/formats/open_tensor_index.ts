@@ -92,7 +92,7 @@ export async function openTensorIndex(input: ByteSource | FileSet, options: Open
 }
 
 /** The container of a file: by its bytes, else by its name. @throws AppError 'file/unknown-format' */
-export async function detectContainer(source: ByteSource, signal?: AbortSignal): Promise<ContainerDef> {
+async function detectContainer(source: ByteSource, signal?: AbortSignal): Promise<ContainerDef> {
   const start = await source.read(0, Math.min(16, source.sizeBytes), signal);
   const name = source.name.toLowerCase();
   const byBytes = CONTAINERS.find((container) => container.matches(start));

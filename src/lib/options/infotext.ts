@@ -18,16 +18,3 @@ export function optionsToInfotext(values: ModelOptionValues): Map<string, string
     }),
   );
 }
-
-/** The options among the pairs of an infotext; values out of range are left out. */
-export function optionsFromInfotext(pairs: ReadonlyMap<string, string>): ModelOptionValues {
-  const found: Record<string, string | number> = {};
-  for (const option of WRITTEN) {
-    const text = pairs.get(option.infotext ?? '');
-    if (text === undefined) continue;
-    if (option.type === 'choice' && option.choices.includes(text)) found[option.id] = text;
-    const value = Number(text);
-    if (option.type === 'number' && text !== '' && value >= option.min && value <= option.max) found[option.id] = value;
-  }
-  return found;
-}

@@ -75,7 +75,7 @@ class SoftBlender implements Blender {
  * Before the model: x·m + noised(init)·(1-m), with fresh noise; after it: denoised·m + init·(1-m).
  * Source: the web UIs' masked denoiser; both products are exact where m is 0 or 1.
  */
-export class MaskBlender implements Blender {
+class MaskBlender implements Blender {
   readonly #model: LoadedModel;
   readonly #sampling: ModelSampling;
   readonly #noise: () => Float32Array<ArrayBuffer>;

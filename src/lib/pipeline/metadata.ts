@@ -33,7 +33,7 @@ export interface RunFacts {
 }
 
 /** The seed of picture `index` of a job: a variation keeps the seed and counts its own up. */
-export function seedOf({ request, seed }: JobSettings, index: number): number {
+function seedOf({ request, seed }: JobSettings, index: number): number {
   return (request.variation?.strength ?? 0) > 0 ? seed : seed + index;
 }
 

@@ -73,7 +73,7 @@ const FLUX_SHIFT = { kind: 'exponential', baseTokens: 256, baseMu: 0.5, maxToken
  * FLUX.2's shift exponent from picture tokens and steps.
  * Source: diffusers pipelines/flux2, `compute_empirical_mu`.
  */
-export function flux2Mu(tokens: number, steps: number): number {
+function flux2Mu(tokens: number, steps: number): number {
   const high = 1.6927e-4 * tokens + 0.45666666;
   if (tokens > 4300) return high;
   const low = 8.73809524e-5 * tokens + 1.89833333;

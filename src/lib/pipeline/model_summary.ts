@@ -40,7 +40,7 @@ export function modelSummary(detected: DetectedModel, facts: SummaryFacts): Mode
 }
 
 /** The family's buckets, scaled where a model's native size is another than the family's. */
-export function trainedSizes({ family, defaults, latent }: DetectedModel): ModelSummary['sizes'] {
+function trainedSizes({ family, defaults, latent }: DetectedModel): ModelSummary['sizes'] {
   const native = { widthPx: defaults.widthPx, heightPx: defaults.heightPx };
   const scale = Math.sqrt((native.widthPx * native.heightPx) / (family.defaults.widthPx * family.defaults.heightPx));
   const step = latent.evenMultiple;

@@ -21,7 +21,7 @@ export type EncodePicture = (
   options: EncodeOptions,
 ) => Promise<{ readonly format: PictureFormat; readonly bytes: Uint8Array }>;
 
-export const DEFAULT_QUALITY = 90;
+const DEFAULT_QUALITY = 90;
 
 /** Bytes of EXIF in a JPEG segment, its marker taken off. */
 const LONGEST_JPEG_EXIF = 65_527;
@@ -78,7 +78,7 @@ function withStealth(image: PixelImage, infotext: string): PixelImage | undefine
  * PNG text `parameters`, or EXIF UserComment, as the web UIs write them. No container holds zero characters or halves
  * of surrogate pairs: a picture is not lost for one that slipped into a prompt.
  */
-export function withParameters(format: PictureFormat, bytes: Uint8Array, text: string): Uint8Array<ArrayBuffer> {
+function withParameters(format: PictureFormat, bytes: Uint8Array, text: string): Uint8Array<ArrayBuffer> {
   const infotext = text.replaceAll('\0', '').replace(/\p{Surrogate}/gu, '\ufffd');
   switch (format) {
     case 'png':

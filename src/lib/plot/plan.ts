@@ -6,7 +6,7 @@ import { readAxisValues, valueText, type AxisNeed, type AxisValue, type PlotAxis
 import { joinList } from './values';
 
 /** A plot of more cells would run for days. */
-export const MAX_CELLS = 1000;
+const MAX_CELLS = 1000;
 
 export const PLOT_SIDES = ['x', 'y', 'z'] as const;
 export type PlotSide = (typeof PLOT_SIDES)[number];

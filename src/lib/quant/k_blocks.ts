@@ -53,13 +53,13 @@ const q3_k = blocks(256, 110, (bytes, at, out, to) => {
 });
 
 /** Six-bit scale `j` (0..7) of the 12 bytes at `s`. */
-export function sixBitScale(bytes: Uint8Array, s: number, j: number): number {
+function sixBitScale(bytes: Uint8Array, s: number, j: number): number {
   if (j < 4) return (bytes[s + j] ?? 0) & 63;
   return ((bytes[s + j + 4] ?? 0) & 15) | (((bytes[s + j - 4] ?? 0) >> 6) << 4);
 }
 
 /** Six-bit minimum `j` (0..7) of the 12 bytes at `s`. */
-export function sixBitMinimum(bytes: Uint8Array, s: number, j: number): number {
+function sixBitMinimum(bytes: Uint8Array, s: number, j: number): number {
   if (j < 4) return (bytes[s + j + 4] ?? 0) & 63;
   return ((bytes[s + j + 4] ?? 0) >> 4) | (((bytes[s + j] ?? 0) >> 6) << 4);
 }

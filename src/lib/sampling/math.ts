@@ -5,7 +5,7 @@ import { AppError } from '../base/errors';
  * Integral over a..b of the Lagrange basis polynomial that is 1 at nodes[j] and 0 at the other nodes. Exact: the
  * polynomial is expanded around a, so that close nodes and small intervals lose no digits.
  */
-export function lagrangeIntegral(nodes: readonly number[], j: number, a: number, b: number): number {
+function lagrangeIntegral(nodes: readonly number[], j: number, a: number, b: number): number {
   let coefficients = [1];
   const own = (nodes[j] as number) - a;
   nodes.forEach((node, k) => {

@@ -83,7 +83,7 @@ export function alphasCumprod(options: DiscreteModelOptions = {}): Float64Array 
 }
 
 /** Value the web UIs put in place of the zero that zero terminal SNR asks for (sigma about 4518). */
-export const ZTSNR_LAST_ALPHA = 4.8973451890853435e-8;
+const ZTSNR_LAST_ALPHA = 4.8973451890853435e-8;
 
 /** Shifts and scales sqrt(alphas) so that the last is zero, then replaces that zero. Source: Lin et al. 2023, algorithm 1. */
 export function rescaleZeroTerminalSnr(alphas: Float64Array, last = ZTSNR_LAST_ALPHA): Float64Array {

@@ -92,7 +92,3 @@ const byId = new Map<string, SamplerDef>(samplers.map((s) => [s.id, s]));
 export function getSampler(id: SamplerId): SamplerDef {
   return byId.get(id) as SamplerDef;
 }
-
-export function isSamplerId(text: string): text is SamplerId {
-  return byId.has(text);
-}

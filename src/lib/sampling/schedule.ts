@@ -50,7 +50,7 @@ export function ramp(i: number, n: number): number {
   return n > 1 ? i / (n - 1) : 0;
 }
 
-export const MAX_STEPS = 1000;
+const MAX_STEPS = 1000;
 
 /** @throws AppError 'argument/invalid' unless steps is a whole number in 1..1000 */
 export function checkSteps(where: string, steps: number): void {

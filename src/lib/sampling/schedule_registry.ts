@@ -38,14 +38,6 @@ export type ScheduleChoice = ScheduleId | 'automatic';
 
 const byId = new Map<string, ScheduleDef>(schedules.map((s) => [s.id, s]));
 
-export function getSchedule(id: ScheduleId): ScheduleDef {
-  return byId.get(id) as ScheduleDef;
-}
-
-export function isScheduleId(text: string): text is ScheduleId {
-  return byId.has(text);
-}
-
 export interface SigmaRequest extends ScheduleParams {
   readonly sampler: SamplerDef;
   readonly schedule: ScheduleChoice;

@@ -73,7 +73,7 @@ export async function probeRemoteFile(url: string, signal?: AbortSignal, get = d
 }
 
 /** What tells one content of an address from another. */
-export function versionOf({ url, etag, lastModified, sizeBytes }: RemoteFile): string {
+function versionOf({ url, etag, lastModified, sizeBytes }: RemoteFile): string {
   return `${url} ${etag ?? lastModified ?? sizeBytes}`;
 }
 

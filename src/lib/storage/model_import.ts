@@ -46,7 +46,7 @@ export interface ImportOptions {
 /** Codes after which what has arrived is of no use. */
 const WORTHLESS = ['storage/hash-mismatch', 'network/changed'];
 
-export function importId(modelId: string, fileIndex: number): string {
+function importId(modelId: string, fileIndex: number): string {
   return `${modelId}/${fileIndex}`;
 }
 

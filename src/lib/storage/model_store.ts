@@ -21,7 +21,7 @@ import { shardSource } from './shard_source';
  * Blobs of IndexedDB are file-backed, so a shard costs no heap. 16 MiB is what a closed tab can lose, and what is held
  * before it is written; a model of 12 GB has 730 of them.
  */
-export const SHARD_BYTES = 16 * 2 ** 20;
+const SHARD_BYTES = 16 * 2 ** 20;
 
 export type ModelChange = Partial<
   Pick<ModelRecord, 'name' | 'notes' | 'tags' | 'licence' | 'usedAt' | 'family' | 'metadata' | 'files'>

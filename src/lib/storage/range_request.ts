@@ -60,7 +60,7 @@ export async function answerOf(
   });
 }
 
-export function changed({ url, name }: Expected, what: string): AppError {
+function changed({ url, name }: Expected, what: string): AppError {
   return new AppError(
     'network/changed',
     `${name}: the file on the server is not the one the download began with (${what}); what was stored of it was thrown away. Start it again.`,

@@ -10,7 +10,7 @@ import { WHITE_SPACE, WordCache, lowerCase, splitAtSpecials } from './tokenizer'
 import type { Tokenizer } from './tokenizer';
 
 /** Merges of the published vocabulary; ids 49,406 and 49,407 begin and end a text. */
-export const CLIP_MERGES = 48_894;
+const CLIP_MERGES = 48_894;
 /** Id of a comma that ends a word, where chunks prefer to break. */
 const CLIP_COMMA = 267;
 

@@ -6,7 +6,7 @@ import { AppError } from '../base/errors';
 import { BYTE_OF_CHARACTER, BYTE_ORDER, CHARACTER_OF_BYTE, mergeSymbols, pairKey } from './bpe';
 import { WHITE_SPACE, WordCache, splitAtSpecials } from './tokenizer';
 import type { Tokenizer } from './tokenizer';
-import { isRecord, parseTokenizerJson } from './tokenizer_json';
+import { isRecord } from './tokenizer_json';
 
 const S = `[${WHITE_SPACE}]`;
 const word = new RegExp(
@@ -31,15 +31,6 @@ export interface BpeVocabulary {
   /** `left right`, or pairs, in rank order. */
   readonly merges: unknown;
   readonly specials: ReadonlyMap<string, number>;
-}
-
-/**
- * Builds the tokenizer out of a `tokenizer.json`; its table of tokens may be left out, since ids follow the merges.
- * @throws AppError 'tokenizer/vocabulary'
- */
-export function createQwenTokenizer(json: string): Tokenizer {
-  const { model, specials } = parseTokenizerJson(json, 'BPE');
-  return qwenTokenizer({ vocab: model['vocab'], merges: model['merges'], specials });
 }
 
 /** @throws AppError 'tokenizer/vocabulary' */

@@ -81,7 +81,7 @@ export function loadIndex(): FilesIndex {
   return JSON.parse(readFileSync(join(filesFolder, 'index.json'), 'utf8')) as FilesIndex;
 }
 
-export function diskSource(path: string): ByteSource {
+function diskSource(path: string): ByteSource {
   return memorySource(basename(path), Uint8Array.from(readFileSync(path)));
 }
 

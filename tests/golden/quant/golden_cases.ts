@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { it } from 'vitest';
 import { goldenGroup } from '../golden_dir';
 
-export const quantFolder = goldenGroup('quant');
+const quantFolder = goldenGroup('quant');
 
 /** Cases of some kinds; each suite states the fields it uses. */
 export function quantCases<T extends { readonly kind: string }>(kinds: readonly string[]): T[] {

@@ -45,7 +45,7 @@ function moduleNames(examples: readonly ApiExample[]): string[] {
 }
 
 /** What the examples' server had in its folders. */
-export function catalogueOf(examples: readonly ApiExample[]): Catalogue {
+function catalogueOf(examples: readonly ApiExample[]): Catalogue {
   const embeddings = examples.find((one) => one.path === '/sdapi/v1/embeddings')?.response as
     { loaded?: Record<string, { shape: number; vectors: number }> } | undefined;
   const files = [
@@ -73,7 +73,7 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-export const TOKEN = 'golden-token-golden-token-golden-token';
+const TOKEN = 'golden-token-golden-token-golden-token';
 
 export async function openEngine(): Promise<CompanionEngine> {
   return createCompanionEngine({ backend: 'auto', threads: 1, folders: [], tokenizers: [] });

@@ -98,7 +98,7 @@ export async function anyRuntime(): Promise<OnnxRuntime> {
   }
 }
 
-export const request: GenerateRequest = {
+const request: GenerateRequest = {
   modelId: 'test',
   prompt: 'a red apple, 3d',
   negativePrompt: '',

@@ -31,13 +31,13 @@ export interface AutotuneOptions {
 }
 
 /** Raise when a matrix kernel changes: older verdicts are then measured again. */
-export const KERNEL_REVISION = 4;
+const KERNEL_REVISION = 4;
 
 /** A rounding candidate must win by more than noise, since it costs accuracy. */
 const ROUNDING_GAIN = 1.1;
 
 /** Products of one class share a verdict: rows in powers of two, and how W is read. */
-export function classOf({ m, n, k, fragment = 'f32', channelMajor = false, conv }: GemmShape): string {
+function classOf({ m, n, k, fragment = 'f32', channelMajor = false, conv }: GemmShape): string {
   const rows = power(m);
   const image = conv
     ? ` conv ${conv.kernelHeight}x${conv.kernelWidth}/${conv.stride}${conv.upsample > 1 ? ' enlarged' : ''}`
@@ -46,7 +46,7 @@ export function classOf({ m, n, k, fragment = 'f32', channelMajor = false, conv 
 }
 
 /** Attention of one class shares a verdict: queries and keys in powers of two. */
-export function attentionClassOf({ queries, keys, width, heads }: AttentionShape): string {
+function attentionClassOf({ queries, keys, width, heads }: AttentionShape): string {
   return `attention ${power(queries)}x${power(keys)} ${heads}x${width}`;
 }
 

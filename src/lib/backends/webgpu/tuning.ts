@@ -154,14 +154,14 @@ export interface TuningFacts {
 const SKINNY_ROWS = 8;
 
 /** Quantized types that `gemm_integer.wgsl` reads. */
-export const INTEGER_FRAGMENTS: ReadonlySet<string> = new Set(['q8_0', 'q4_0', 'int8_rows']);
+const INTEGER_FRAGMENTS: ReadonlySet<string> = new Set(['q8_0', 'q4_0', 'int8_rows']);
 
 /**
  * Whether `gemm_integer.wgsl` can compute a product. Convolutions of more than one tap cannot: stored blocks run across
  * channels and taps, so that their codes would have to be made anew in the order of the taps. That rounds a second time, as
  * much as the first (measured on normal weights of 320 channels, 3x3: NMSE 2.7e-5 more for Q8_0, 5.7e-3 for Q4_0).
  */
-export function integerFits({ k, fragment = 'f32', conv }: GemmShape): boolean {
+function integerFits({ k, fragment = 'f32', conv }: GemmShape): boolean {
   return !conv && k % 32 === 0 && INTEGER_FRAGMENTS.has(fragment);
 }
 
@@ -195,7 +195,7 @@ export function defaultTuning(facts: TuningFacts): Tuning {
 }
 
 /** Each part keeps at least 16 K tiles, or adding up costs more than it gains. Powers of two: few pipelines. */
-export function splitsFor({ m, n, k }: GemmShape, fullGroups: number): number {
+function splitsFor({ m, n, k }: GemmShape, fullGroups: number): number {
   const tiles = Math.ceil(m / DEFAULT_TILE.bm) * Math.ceil(n / DEFAULT_TILE.bn);
   const most = Math.floor(Math.ceil(k / DEFAULT_TILE.bk) / 16);
   const wanted = Math.min(16, most, Math.ceil(fullGroups / tiles));

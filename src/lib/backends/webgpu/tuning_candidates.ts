@@ -96,7 +96,7 @@ export function attentionCandidates(
 }
 
 /** A choice in a few words. */
-export function labelOf(choice: GemmChoice): string {
+function labelOf(choice: GemmChoice): string {
   if (choice.kernel !== 'tiled' && choice.kernel !== 'half') {
     return 'subgroups' in choice && choice.subgroups ? `${choice.kernel} subgroups` : choice.kernel;
   }

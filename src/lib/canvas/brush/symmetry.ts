@@ -10,7 +10,7 @@ export type Symmetry =
   /** `count` copies around `centre`, each mirrored too when `mirrored`. */
   | { readonly kind: 'radial'; readonly centre: Point; readonly count: number; readonly mirrored: boolean };
 
-export const RADIAL_MAX = 32;
+const RADIAL_MAX = 32;
 
 /** The maps of a ruler, the identity first. */
 export function symmetryMaps(symmetry: Symmetry): readonly Affine[] {

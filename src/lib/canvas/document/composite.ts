@@ -41,7 +41,7 @@ export function compositePremultiplied(
   return out;
 }
 
-export function isComposited(layer: Layer, purpose: CompositePurpose): boolean {
+function isComposited(layer: Layer, purpose: CompositePurpose): boolean {
   const { visible, opacity, kind } = layer.props;
   return visible && opacity > 0 && (purpose === 'view' || layerKind(kind).inFlat);
 }

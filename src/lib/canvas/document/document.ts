@@ -9,7 +9,7 @@ import { checkLayerProps, createLayerProps, isRgb, type LayerProps } from './lay
 import type { Rgb } from './pixels';
 import { sameSelection, type Selection } from './selection';
 
-export const MAX_SIDE_PX = 16384;
+const MAX_SIDE_PX = 16384;
 /** 64 Mpx: 256 MiB for one full layer. */
 export const MAX_PIXELS = 1 << 26;
 export const MAX_LAYERS = 64;

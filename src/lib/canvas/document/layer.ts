@@ -42,7 +42,7 @@ export interface LayerProps {
 /** What may be changed after creation. */
 export type LayerPatch = Partial<Omit<LayerProps, 'id' | 'kind'>>;
 
-export const FEATHER_MAX_PX = 256;
+const FEATHER_MAX_PX = 256;
 
 export function layerKind(id: LayerKindId): (typeof LAYER_KINDS)[number] {
   return LAYER_KINDS.find((kind) => kind.id === id) ?? LAYER_KINDS[0];

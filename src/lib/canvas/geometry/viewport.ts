@@ -115,7 +115,7 @@ export function visibleDocumentRect(view: Viewport, document: Size, screen: Size
   return intersectRect(roundOutRect(box), { x: 0, y: 0, ...document });
 }
 
-export function clampZoom(zoom: number): number {
+function clampZoom(zoom: number): number {
   return Number.isFinite(zoom) ? Math.min(ZOOM_MAX, Math.max(ZOOM_MIN, zoom)) : 1;
 }
 

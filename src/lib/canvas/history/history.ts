@@ -27,7 +27,7 @@ interface StoredStep extends HistoryStep {
 const STEP_BYTES = 512;
 
 /** 1 GiB suits a desktop, 128 MiB a tablet. */
-export const DEFAULT_HISTORY_BYTES = 1 << 27;
+const DEFAULT_HISTORY_BYTES = 1 << 27;
 
 export class History {
   private readonly undoSteps: StoredStep[] = [];

@@ -6,8 +6,8 @@
 import { AppError } from '../../base/errors';
 import { isUsableSample, type StrokeSample } from '../brush/sample';
 
-export const REPLAY_FORMAT = 1;
-export const REPLAY_COLUMNS = ['t', 'x', 'y', 'p', 'tiltX', 'tiltY'] as const;
+const REPLAY_FORMAT = 1;
+const REPLAY_COLUMNS = ['t', 'x', 'y', 'p', 'tiltX', 'tiltY'] as const;
 const MAX_SAMPLES = 1_000_000;
 
 export interface ReplayStroke {

@@ -40,7 +40,7 @@ export interface PsdContract {
   read(file: Blob, name: string): Promise<LayeredPicture>;
 }
 
-export const PSD_TYPE = 'image/vnd.adobe.photoshop';
+const PSD_TYPE = 'image/vnd.adobe.photoshop';
 const BACKGROUND_NAME = 'Background';
 
 /** All names of ours are Photoshop's, with spaces. */

@@ -64,7 +64,7 @@ export function encodeTile(
 }
 
 /** @throws AppError `canvas/corrupt-record` when the bytes are no tile */
-export function decodeTile(record: TileRecord): Tile {
+function decodeTile(record: TileRecord): Tile {
   const tile = createTile();
   switch (record.encoding) {
     case 'uniform':

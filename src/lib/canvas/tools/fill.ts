@@ -13,7 +13,7 @@ export interface FillOptions {
 }
 
 export const GAP_MAX_PX = 32;
-export const GROW_MAX_PX = 32;
+const GROW_MAX_PX = 32;
 
 export interface FillPicture {
   readonly width: number;

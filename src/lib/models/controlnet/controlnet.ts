@@ -92,7 +92,7 @@ export interface ControlNetSpec {
  * Weight of residual i of n at "my prompt is more important"; the middle block keeps 1.
  * Source: Mikubill/sd-webui-controlnet, soft injection.
  */
-export function softControlWeight(i: number, n: number): number {
+function softControlWeight(i: number, n: number): number {
   return 0.825 ** (n - i);
 }
 

@@ -15,7 +15,7 @@ const MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 const DEVIATION = [0.26862954, 0.26130258, 0.27577711] as const;
 
 /** The picture's shorter side fills the tower's square, the middle is read; normalised. */
-export function clipPixels(image: PixelImage, side: number): HostTensor {
+function clipPixels(image: PixelImage, side: number): HostTensor {
   const scale = side / Math.min(image.widthPx, image.heightPx);
   const [w, h] = [image.widthPx, image.heightPx].map((px) => Math.max(side, Math.round(px * scale))) as [
     number,

@@ -48,7 +48,7 @@ export function wrapText(paint: TextPainter, text: string, sizePx: number, maxPx
 }
 
 /** Black ink on a picture, clipped at its sides. */
-export function drawInk(image: PixelImage, ink: Ink, leftPx: number, topPx: number): void {
+function drawInk(image: PixelImage, ink: Ink, leftPx: number, topPx: number): void {
   const { widthPx, heightPx, rgba } = image;
   for (let y = Math.max(0, -topPx); y < ink.heightPx && topPx + y < heightPx; y++) {
     for (let x = Math.max(0, -leftPx); x < ink.widthPx && leftPx + x < widthPx; x++) {

@@ -88,8 +88,3 @@ export function firstRefinerCall(rule: RefinerRule): number | undefined {
   for (let call = 0; call < calls; call++) if (call / total >= rule.switchAt) return call;
   return undefined;
 }
-
-/** A1111's default test, by model time: (999 - timestep) / 1000 >= switchAt. */
-export function refinerByTimestep(timestep: number, switchAt: number, trainSteps = 1000): boolean {
-  return (trainSteps - 1 - timestep) / trainSteps >= switchAt;
-}

@@ -20,7 +20,7 @@ const VARIANT = /\{[^{}]*(?:\||\$\$)[^{}]*\}/;
 const WILDCARD = /__([^_{}|\n][^{}|\n]*?)__/u;
 
 /** Whether a prompt is anything else than its own text. */
-export function isTemplate(text: string): boolean {
+function isTemplate(text: string): boolean {
   return VARIANT.test(text) || WILDCARD.test(text);
 }
 

@@ -13,7 +13,7 @@ export interface GraphCase {
 }
 
 /** Numbers in -1..1, the same on every run (xorshift, Marsaglia 2003). */
-export function randomNumbers(seed: number): () => number {
+function randomNumbers(seed: number): () => number {
   let state = seed | 1;
   return () => {
     state ^= state << 13;

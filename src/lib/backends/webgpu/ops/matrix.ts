@@ -41,7 +41,7 @@ function rowsOf(ctx: OpContext, node: Layer): number {
   return elementCount(shape) / columns;
 }
 
-export function gemmShapeOf(ctx: OpContext, node: Layer): GemmShape {
+function gemmShapeOf(ctx: OpContext, node: Layer): GemmShape {
   const { plan } = matrixOf(ctx, node).weight;
   const shape = { m: rowsOf(ctx, node), n: plan.rows, k: plan.rowElems, fragment: plan.storage.fragment };
   if (node.op === 'linear' || isPointwise(ctx, node)) return shape;

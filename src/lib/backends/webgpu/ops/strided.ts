@@ -70,7 +70,7 @@ function windowOf(axes: readonly BoxAxis[], source: Operand, start: number): { w
 }
 
 /** Copies a box of elements. A source beyond the binding limit is bound where it is read, in parts if need be. */
-export function recordBoxCopy(ctx: OpContext, copy: BoxCopy): void {
+function recordBoxCopy(ctx: OpContext, copy: BoxCopy): void {
   const { axes, source, target, sourceStart = 0, targetStart = 0 } = copy;
   if (source.bytes <= ctx.maxBindingBytes) {
     recordBox(ctx, { axes, source, target, sourceStart, targetStart });
