@@ -16,6 +16,7 @@ import { serveApp } from '../tools/serve.mjs';
 import type { BenchResult } from './main';
 import { benchOnnx } from './onnx';
 import type { BenchRow } from './report';
+import { BASE } from '../unit/pipeline/base_request';
 
 const buildDir = resolve(import.meta.dirname, '../../build');
 const STEPS = 12;
@@ -74,21 +75,14 @@ async function inNode(id: 'onnx-node' | 'onnx-wasm', threads: number): Promise<B
     const result = await generate(
       model,
       {
-        modelId: 'bench',
+        ...BASE,
         prompt: 'a red apple, 3d',
-        negativePrompt: '',
         steps: STEPS,
         cfgScale: 5,
-        sampler: 'Euler',
-        schedule: 'Normal',
         seed: run,
         widthPx: 128,
         heightPx: 128,
-        batchSize: 1,
-        batchCount: 1,
-        clipSkip: 1,
         noiseSource: 'NV',
-        previewEvery: 0,
       },
       { onEvent: () => undefined, randomSeed: () => 0 },
     );

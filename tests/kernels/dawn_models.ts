@@ -17,6 +17,7 @@ import { nodeStore } from '../golden/models/node_store';
 import { OUT_OF_SCOPE } from '../golden/models/out_of_scope';
 import { jobsOf, runJob } from '../golden/models/suite';
 import { dawnGpu, diskKernels } from './node_kernels';
+import { BASE } from '../unit/pipeline/base_request';
 
 const words = process.argv.slice(2);
 const only = words.filter((word) => !word.startsWith('--'));
@@ -69,21 +70,13 @@ async function picture(files: readonly string[]): Promise<PixelImage> {
   await generate(
     model,
     {
-      modelId: 'default',
+      ...BASE,
       prompt: 'a red mushroom',
-      negativePrompt: '',
       steps: 8,
       cfgScale: 5,
-      sampler: 'Euler',
-      schedule: 'Normal',
-      seed: 7,
       widthPx: 128,
       heightPx: 128,
-      batchSize: 1,
-      batchCount: 1,
-      clipSkip: 1,
       noiseSource: 'NV',
-      previewEvery: 0,
     },
     { onEvent: () => undefined, randomSeed: () => 0, onPicture: (image) => (made = image) },
   );

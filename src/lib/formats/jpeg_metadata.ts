@@ -1,4 +1,5 @@
 /** JPEG segments: reading EXIF, XMP and comments, writing EXIF. Pixels are not touched. */
+import { concatBytes } from '../base/concat_bytes';
 import { fileError } from './format_error';
 
 export interface JpegMetadata {
@@ -104,11 +105,5 @@ export function insertJpegExif(jpeg: Uint8Array, exif: Uint8Array): Uint8Array<A
     kept = found.end;
   }
   parts.push(jpeg.subarray(kept));
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return out;
+  return concatBytes(parts);
 }

@@ -2,6 +2,7 @@
  * PNG text chunks: reading with limits and writing. Pixels are other people's work (canvas in the browser).
  * Chunk layout (PNG 3rd edition, 5.3): length u32 BE, type, data, CRC-32 of type and data.
  */
+import { concatBytes } from '../base/concat_bytes';
 import type { AppError } from '../base/errors';
 import { crc32 } from './crc32';
 import { fileError } from './format_error';
@@ -198,7 +199,7 @@ export function insertPngText(
     if (isFirst) for (const entry of texts) parts.push(textChunk(entry.keyword, entry.text));
     isFirst = false;
   }
-  return concat(parts);
+  return concatBytes(parts);
 }
 
 function textChunk(keyword: string, text: string): Uint8Array {
@@ -216,9 +217,9 @@ function textChunk(keyword: string, text: string): Uint8Array {
   const latin = latin1Bytes(text);
   // Latin-1 bytes that happen to be UTF-8 would be taken for it by tolerant readers.
   if (latin !== undefined && decodeTextBytes(latin, 'latin-1-or-utf-8') === text) {
-    return frame('tEXt', concat([key, Uint8Array.of(0), latin]));
+    return frame('tEXt', concatBytes([key, Uint8Array.of(0), latin]));
   }
-  return frame('iTXt', concat([key, new Uint8Array(5), new TextEncoder().encode(text)]));
+  return frame('iTXt', concatBytes([key, new Uint8Array(5), new TextEncoder().encode(text)]));
 }
 
 function frame(type: string, data: Uint8Array): Uint8Array {
@@ -228,15 +229,5 @@ function frame(type: string, data: Uint8Array): Uint8Array {
   for (let i = 0; i < 4; i++) out[4 + i] = type.charCodeAt(i);
   out.set(data, 8);
   view.setUint32(8 + data.length, crc32(out.subarray(4, 8 + data.length)));
-  return out;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
   return out;
 }

@@ -2,6 +2,7 @@
  * WebP (RIFF) chunks: reading and writing EXIF and XMP. Pixels are not touched.
  * Source: WebP container specification (developers.google.com/speed/webp/docs/riff_container).
  */
+import { concatBytes } from '../base/concat_bytes';
 import { fileError } from './format_error';
 
 export interface WebpMetadata {
@@ -66,20 +67,11 @@ export function insertWebpExif(webp: Uint8Array, exif: Uint8Array): Uint8Array<A
   header[0] = (header[0] ?? 0) | EXIF_FLAG;
   const kept = found.filter((chunk) => chunk.type !== 'VP8X' && chunk.type !== 'EXIF');
   const parts = [riff('VP8X', header), ...kept.map((chunk) => riff(chunk.type, chunk.data)), riff('EXIF', exif)];
-  const size = parts.reduce((sum, part) => sum + part.length, 4);
-  const out = new Uint8Array(8 + size);
-  out.set(riff('RIFF', new Uint8Array(0)));
-  new DataView(out.buffer).setUint32(4, size, true);
-  out.set([0x57, 0x45, 0x42, 0x50], 8); // WEBP
-  let offset = 12;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return out;
+  const body = concatBytes([Uint8Array.of(0x57, 0x45, 0x42, 0x50), ...parts]); // WEBP
+  return riff('RIFF', body);
 }
 
-function riff(type: string, data: Uint8Array): Uint8Array {
+function riff(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(8 + data.length + (data.length & 1));
   for (let i = 0; i < 4; i++) out[i] = type.charCodeAt(i);
   new DataView(out.buffer).setUint32(4, data.length, true);

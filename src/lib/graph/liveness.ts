@@ -38,12 +38,19 @@ export function liveRanges(graph: Graph): ReadonlyMap<ValueId, LiveRange> {
 
 /** Largest total of `sizes` alive at one node: what no plan without in-place results can go below. */
 export function maxLiveBytes(graph: Graph, bytes: (id: ValueId) => number): number {
-  const end = graph.nodes.length;
-  const change = new Float64Array(end + 3);
-  for (const { id, first, last } of liveRanges(graph).values()) {
-    const size = bytes(id);
-    change[first + 1] = (change[first + 1] ?? 0) + size;
-    change[last + 2] = (change[last + 2] ?? 0) - size;
+  const ranges = Array.from(liveRanges(graph).values(), ({ id, first, last }) => ({ first, last, bytes: bytes(id) }));
+  return mostAtOnce(ranges, graph.nodes.length);
+}
+
+/** Largest total of bytes alive at one of the positions -1 .. `nodes`. */
+export function mostAtOnce(
+  ranges: readonly { readonly first: number; readonly last: number; readonly bytes: number }[],
+  nodes: number,
+): number {
+  const change = new Float64Array(nodes + 3);
+  for (const { first, last, bytes } of ranges) {
+    change[first + 1] = (change[first + 1] ?? 0) + bytes;
+    change[last + 2] = (change[last + 2] ?? 0) - bytes;
   }
   let live = 0;
   let most = 0;

@@ -5,7 +5,7 @@
 import { sameShape } from '../base/shape';
 import type { AnyNode, Graph, ValueId } from './ir';
 import { valueOf } from './ir';
-import { liveRanges, valueBytes } from './liveness';
+import { liveRanges, mostAtOnce, valueBytes } from './liveness';
 
 export interface MemoryPlanOptions {
   /** Offsets and sizes are multiples of this; 256 in WebGPU. Default 256. */
@@ -153,21 +153,6 @@ function place(order: readonly Block[], limit: number): { placed: Placed[]; peak
   return { placed, peak };
 }
 
-function maxLive(blocks: readonly Block[], nodes: number): number {
-  const change = new Float64Array(nodes + 3);
-  for (const { first, last, bytes } of blocks) {
-    change[first + 1] = (change[first + 1] ?? 0) + bytes;
-    change[last + 2] = (change[last + 2] ?? 0) - bytes;
-  }
-  let live = 0;
-  let most = 0;
-  for (const delta of change) {
-    live += delta;
-    most = Math.max(most, live);
-  }
-  return most;
-}
-
 /**
  * Offsets for all values, by four greedy orders of which the best is kept.
  * Source: greedy by size, Pisarchyk & Lee 2020 ("Efficient Memory Management for Deep Neural Net Inference"), with
@@ -183,7 +168,7 @@ export function planMemory(graph: Graph, options: MemoryPlanOptions = {}): Arena
     });
   const bytes = (id: ValueId) => Math.ceil(exact(id) / alignBytes) * alignBytes;
   const blocks = makeBlocks(graph, options, bytes);
-  const lowerBoundBytes = maxLive(blocks, graph.nodes.length);
+  const lowerBoundBytes = mostAtOnce(blocks, graph.nodes.length);
   const span = (block: Block) => block.last - block.first + 1;
   const orders: ((a: Block, b: Block) => number)[] = [
     (a, b) => b.bytes - a.bytes || a.first - b.first,

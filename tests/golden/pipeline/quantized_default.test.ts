@@ -12,6 +12,7 @@ import { defaultModelFiles, loadNodeModel } from '../../../src/companion/node_mo
 import type { Backend } from '../../../src/lib/backends/backend';
 import { generate } from '../../../src/lib/pipeline/generate';
 import type { PixelImage } from '../../../src/lib/rpc/engine';
+import { BASE } from '../../unit/pipeline/base_request';
 
 const root = resolve(import.meta.dirname, '../../..');
 const beside = resolve(root, '../shared/models/tiny-icons-Q8_0.gguf');
@@ -41,21 +42,13 @@ async function picture(files: readonly string[]): Promise<PixelImage> {
     await generate(
       model,
       {
-        modelId: 'default',
+        ...BASE,
         prompt: 'a red mushroom',
-        negativePrompt: '',
         steps: 12,
         cfgScale: 5,
-        sampler: 'Euler',
-        schedule: 'Normal',
-        seed: 7,
         widthPx: 128,
         heightPx: 128,
-        batchSize: 1,
-        batchCount: 1,
-        clipSkip: 1,
         noiseSource: 'NV',
-        previewEvery: 0,
       },
       { onEvent: () => undefined, randomSeed: () => 0, onPicture: (image) => (made = image) },
     );

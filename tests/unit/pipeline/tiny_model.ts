@@ -13,6 +13,7 @@ import { EngineService } from '../../../src/lib/pipeline/engine_service';
 import type { GenerateRequest, JobEvent, JobResult } from '../../../src/lib/rpc/engine';
 import type { QueuePolicy } from '../../../src/lib/rpc/job_queue';
 import { createClipTokenizer } from '../../../src/lib/tokenizers/clip';
+import { BASE } from './base_request';
 
 const staticDir = resolve(import.meta.dirname, '../../../static');
 const readBytes = (path: string): Uint8Array<ArrayBuffer> => Uint8Array.from(readFileSync(resolve(staticDir, path)));
@@ -99,21 +100,12 @@ export async function anyRuntime(): Promise<OnnxRuntime> {
 }
 
 const request: GenerateRequest = {
+  ...BASE,
   modelId: 'test',
   prompt: 'a red apple, 3d',
-  negativePrompt: '',
-  steps: 2,
   cfgScale: 4,
-  sampler: 'Euler',
   schedule: 'Automatic',
   seed: 1,
-  widthPx: 64,
-  heightPx: 64,
-  batchSize: 1,
-  batchCount: 1,
-  clipSkip: 1,
-  noiseSource: 'CPU',
-  previewEvery: 0,
 };
 
 /** An engine whose files are named by the source's id. */

@@ -26,28 +26,11 @@ import {
   withReset,
   withValue,
 } from '../../../src/lib/state/parameters/parameter_values';
+import { form } from './form';
 
 const texts: Readonly<Record<string, unknown>> = { ...en, ...enLater };
 const say: Say = (key) => (typeof texts[key] === 'string' ? texts[key] : undefined);
 
-function form(change: Partial<Parameters> = {}): Parameters {
-  return {
-    prompt: 'a cat',
-    negativePrompt: '',
-    steps: 20,
-    cfgScale: 7,
-    sampler: 'dpmpp_2m',
-    schedule: 'automatic',
-    seed: -1,
-    widthPx: 128,
-    heightPx: 128,
-    batchSize: 1,
-    batchCount: 1,
-    clipSkip: 1,
-    noiseSource: 'NV',
-    ...change,
-  };
-}
 const context = (parameters: Parameters = form(), sketching = false): ParameterContext => ({
   parameters,
   model: undefined,

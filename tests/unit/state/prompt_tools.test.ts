@@ -7,23 +7,10 @@ import type { ParameterContext } from '../../../src/lib/state/parameters/paramet
 import { composeJobs } from '../../../src/lib/state/parameters/prompt_templates';
 import { presetOf, withPreset } from '../../../src/lib/state/parameters/presets.svelte';
 import { piecesOf, remarksOf } from '../../../src/lib/state/prompt_marks';
+import { form as someForm } from './form';
 
-const form = (change: Partial<Parameters> = {}): Parameters => ({
-  prompt: 'a cat',
-  negativePrompt: '',
-  steps: 20,
-  cfgScale: 7,
-  sampler: 'dpmpp_2m',
-  schedule: 'automatic',
-  seed: 5,
-  widthPx: 128,
-  heightPx: 128,
-  batchSize: 1,
-  batchCount: 1,
-  clipSkip: 1,
-  noiseSource: 'NV',
-  ...change,
-});
+/** With a seed of its own, so that what is drawn by it comes again. */
+const form = (change: Partial<Parameters> = {}): Parameters => someForm({ seed: 5, ...change });
 const context = (parameters: Parameters): ParameterContext => ({
   parameters,
   model: undefined,

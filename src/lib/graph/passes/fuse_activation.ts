@@ -1,6 +1,6 @@
-import type { Graph, Node } from '../ir';
+import type { Graph, Node, ValueId } from '../ir';
 import { ACTIVATIONS, type Activation } from '../ops/activation';
-import { countUses, GraphWriter, producer } from './graph_writer';
+import { countUses, producer, rewrite, type GraphWriter } from './graph_writer';
 
 const known: ReadonlySet<string> = new Set(ACTIVATIONS);
 const isActivation = (kind: string): kind is Activation => known.has(kind);
@@ -8,7 +8,7 @@ const isActivation = (kind: string): kind is Activation => known.has(kind);
 type Fusable = Node<'conv2d'> | Node<'linear'> | Node<'groupNorm'>;
 
 /** The node behind a value when it can take an activation: read once, no activation and no residual yet. */
-function fusable(graph: Graph, id: number | undefined, uses: ReadonlyMap<number, number>): Fusable | undefined {
+function fusable(graph: Graph, id: ValueId | undefined, uses: ReadonlyMap<ValueId, number>): Fusable | undefined {
   const node = producer(graph, id);
   if (!node || uses.get(node.output) !== 1) return undefined;
   if (node.op !== 'conv2d' && node.op !== 'linear' && node.op !== 'groupNorm') return undefined;
@@ -21,27 +21,15 @@ function fusable(graph: Graph, id: number | undefined, uses: ReadonlyMap<number,
 /** `silu(conv(x))` → `conv(x)` with the activation in its epilogue; also `linear` and `groupNorm`. */
 export function fuseActivation(graph: Graph): Graph {
   const uses = countUses(graph);
-  const absorbed = new Map<number, { from: Fusable; kind: Activation }>();
-  const gone = new Set<number>();
+  const replaced = new Map<ValueId, (writer: GraphWriter) => ValueId>();
+  const gone = new Set<ValueId>();
   for (const node of graph.nodes) {
     if (node.op !== 'unary' || !isActivation(node.attrs.kind)) continue;
     const from = fusable(graph, node.inputs[0], uses);
     if (!from) continue;
-    absorbed.set(node.output, { from, kind: node.attrs.kind });
+    const attrs = { ...from.attrs, activation: node.attrs.kind };
+    replaced.set(node.output, (writer) => writer.emit(from.op, writer.mapAll(from.inputs), attrs, from.scope));
     gone.add(from.output);
   }
-  const writer = new GraphWriter(graph);
-  for (const node of graph.nodes) {
-    if (gone.has(node.output)) continue;
-    const fused = absorbed.get(node.output);
-    if (!fused) {
-      writer.copy(node);
-      continue;
-    }
-    const { from, kind } = fused;
-    const inputs = from.inputs.map((id) => (id === undefined ? undefined : writer.map(id)));
-    const attrs = { ...from.attrs, activation: kind };
-    writer.replace(node.output, writer.emit(from.op, inputs, attrs, from.scope));
-  }
-  return writer.finish();
+  return rewrite(graph, gone, replaced);
 }

@@ -1,7 +1,7 @@
 import { sameShape } from '../../base/shape';
 import type { Graph, Node, ValueId } from '../ir';
 import { valueOf } from '../ir';
-import { countUses, GraphWriter, producer } from './graph_writer';
+import { countUses, producer, rewrite, type GraphWriter } from './graph_writer';
 
 type Fusable = Node<'conv2d'> | Node<'linear'>;
 
@@ -18,7 +18,7 @@ function fusable(graph: Graph, id: ValueId | undefined, uses: ReadonlyMap<ValueI
  */
 export function fuseResidual(graph: Graph): Graph {
   const uses = countUses(graph);
-  const absorbed = new Map<ValueId, { from: Fusable; residual: ValueId }>();
+  const replaced = new Map<ValueId, (writer: GraphWriter) => ValueId>();
   const gone = new Set<ValueId>();
   for (const node of graph.nodes) {
     if (node.op !== 'binary' || node.attrs.kind !== 'add') continue;
@@ -32,22 +32,13 @@ export function fuseResidual(graph: Graph): Graph {
       : [[a, b] as const, [b, a] as const]) {
       const from = fusable(graph, own, uses);
       if (!from || gone.has(own)) continue;
-      absorbed.set(node.output, { from, residual });
+      const [x, weight, bias] = from.inputs;
+      replaced.set(node.output, (writer) =>
+        writer.emit(from.op, writer.mapAll([x, weight, bias, residual]), from.attrs, from.scope),
+      );
       gone.add(own);
       break;
     }
   }
-  const writer = new GraphWriter(graph);
-  for (const node of graph.nodes) {
-    if (gone.has(node.output)) continue;
-    const fused = absorbed.get(node.output);
-    if (!fused) {
-      writer.copy(node);
-      continue;
-    }
-    const { from, residual } = fused;
-    const [x, weight, bias] = from.inputs.map((id) => (id === undefined ? undefined : writer.map(id)));
-    writer.replace(node.output, writer.emit(from.op, [x, weight, bias, writer.map(residual)], from.attrs, from.scope));
-  }
-  return writer.finish();
+  return rewrite(graph, gone, replaced);
 }

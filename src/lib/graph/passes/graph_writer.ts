@@ -50,6 +50,11 @@ export class GraphWriter {
     return created;
   }
 
+  /** `map` for a node's inputs, of which some are absent. */
+  mapAll(ids: readonly (ValueId | undefined)[]): (ValueId | undefined)[] {
+    return ids.map((id) => (id === undefined ? undefined : this.map(id)));
+  }
+
   /** A weight leaf, once per name. */
   weight(type: TensorType, source: ValueSource & { readonly kind: 'weight' }): ValueId {
     const known = this.#weights.get(source.name);
@@ -98,8 +103,7 @@ export class GraphWriter {
 
   /** Writes a node of the old graph as it is. */
   copy(node: AnyNode): ValueId {
-    const inputs = node.inputs.map((id) => (id === undefined ? undefined : this.map(id)));
-    const output = this.emit(node.op, inputs, node.attrs, node.scope);
+    const output = this.emit(node.op, this.mapAll(node.inputs), node.attrs, node.scope);
     this.replace(node.output, output);
     return output;
   }
@@ -117,6 +121,26 @@ export class GraphWriter {
     }
     return { name: this.#graph.name, values: this.#values, nodes: this.#nodes, inputs: this.#inputs, outputs, taps };
   }
+}
+
+/**
+ * A copy of the graph in which some nodes are left out, because the nodes that `replaced` names do their work.
+ * @param gone      results of the nodes to leave out
+ * @param replaced  by result: writes what stands in the node's place and gives its new value
+ */
+export function rewrite(
+  graph: Graph,
+  gone: ReadonlySet<ValueId>,
+  replaced: ReadonlyMap<ValueId, (writer: GraphWriter) => ValueId>,
+): Graph {
+  const writer = new GraphWriter(graph);
+  for (const node of graph.nodes) {
+    if (gone.has(node.output)) continue;
+    const write = replaced.get(node.output);
+    if (write) writer.replace(node.output, write(writer));
+    else writer.copy(node);
+  }
+  return writer.finish();
 }
 
 /** How often each value is read; being an output of the graph counts as a read. */
