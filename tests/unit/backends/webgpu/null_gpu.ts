@@ -34,6 +34,10 @@ export class NullGpu {
   peakBytes = 0;
   allocations = 0;
   writtenBytes = 0;
+  /** Buffers mapped for reading: one per read-back. */
+  reads = 0;
+  /** Every byte that a read-back gives. */
+  readByte = 0;
   /** Allocations beyond this are refused. */
   capacityBytes = Infinity;
   /** The allocation of this number (from 1) is refused. */
@@ -117,8 +121,11 @@ export class NullGpu {
         this.liveBytes -= held;
         held = 0;
       },
-      mapAsync: () => Promise.resolve(),
-      getMappedRange: (_offset: number, length: number) => new ArrayBuffer(length),
+      mapAsync: () => {
+        this.reads++;
+        return Promise.resolve();
+      },
+      getMappedRange: (_offset: number, length: number) => new Uint8Array(length).fill(this.readByte).buffer,
       unmap: () => undefined,
     };
   }
