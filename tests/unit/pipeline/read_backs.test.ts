@@ -27,7 +27,11 @@ device.readByte = 0x3f;
 let model: LoadedModel;
 let close: () => Promise<void>;
 beforeAll(async () => {
-  const backend = await WebgpuBackend.create({ gpu: device.gpu, sources: diskKernels(), pack: () => Promise.resolve() });
+  const backend = await WebgpuBackend.create({
+    gpu: device.gpu,
+    sources: diskKernels(),
+    pack: () => Promise.resolve(),
+  });
   const opened = await loadNodeModel(await defaultModelFiles(), backend);
   ({ model } = opened);
   close = async () => {
@@ -64,7 +68,7 @@ describe('steps read nothing back', () => {
 
   const init: NonNullable<GenerateRequest['init']> = {
     image: pattern(64, 64),
-    resizeMode: 'stretch',
+    resizeMode: 'just',
     strength: 1,
     exactSteps: true,
   };
