@@ -47,10 +47,11 @@ const SAME_WORDS: Readonly<Record<string, readonly string[]>> = {
     'Live',
     'Sampler',
     'Token',
+    'Linear',
   ],
   es: ['General', 'Radial', 'Control', 'Normal', 'Token'],
   fr: ['Licence', 'Page', 'Verdict', 'Variation', 'Pause', 'Rectangle', 'Ellipse', 'Lasso', 'Exclusion', 'Saturation'],
-  'pt-BR': ['Prompt', 'Radial', 'Normal', 'Token'],
+  'pt-BR': ['Prompt', 'Radial', 'Normal', 'Token', 'Linear'],
 };
 
 function* walk(folder: string): Generator<string> {

@@ -3,7 +3,7 @@ import type { MessageKey } from '../../i18n/en';
 import type { ModelOption } from '../../options/model_options';
 import { samplers } from '../../sampling/registry';
 import { optionKey, type OptionDef } from '../../sampling/options';
-import type { ParameterContext, ParameterDef } from './parameter';
+import type { Choice, ParameterContext, ParameterDef } from './parameter';
 import type { ParameterPath } from './parameter_path';
 
 /** Options of the sampler in use, then switches of the open model. */
@@ -22,7 +22,8 @@ function samplerOption(name: string, def: OptionDef): ParameterDef {
     path: `samplerOptions.${name}` as ParameterPath,
     group: 'sampler',
     label: `samplerOption.${name}` as MessageKey,
-    fallback: { label: name, hint: def.about },
+    hint: `samplerOption.${name}.hint` as MessageKey,
+    fallback: name,
     optional: true,
     infotext: optionKey(name, def),
   } as const;
@@ -53,7 +54,8 @@ export function modelParameters(options: readonly ModelOption[]): readonly Param
       path: (inRequest ? option.id : `modelOptions.${option.id}`) as ParameterPath,
       group: option.id === 'distilledGuidance' ? 'basic' : 'model',
       label: `modelOption.${option.id}` as MessageKey,
-      fallback: { label: option.label, hint: option.drives },
+      hint: `modelOption.${option.id}.hint` as MessageKey,
+      fallback: option.label,
       optional: true,
       ...(option.infotext === undefined ? {} : { infotext: option.infotext }),
     } as const;
@@ -62,8 +64,11 @@ export function modelParameters(options: readonly ModelOption[]): readonly Param
       return [{ ...base, kind: 'number', min, max, step, sliderMax: max, default: option.default }];
     }
     if (option.type === 'boolean') return [{ ...base, kind: 'flag', default: option.default }];
-    return [
-      { ...base, kind: 'choice', choices: option.choices.map((id) => ({ id, label: id })), default: option.default },
-    ];
+    return [{ ...base, kind: 'choice', choices: option.choices.map(modelChoice), default: option.default }];
   });
+}
+
+/** Words have texts; numbers and number formats (`256`, `f16`) are their own names. */
+function modelChoice(id: string): Choice {
+  return /\d/.test(id) ? { id, label: id } : { id, key: `modelOption.choice.${id}` as MessageKey };
 }

@@ -8,11 +8,11 @@ import { parametersOf } from './parameter_values';
 export type Say = (key: MessageKey) => string | undefined;
 
 export function labelOf(def: ParameterDef, say: Say): string {
-  return say(def.label) ?? def.fallback?.label ?? def.label;
+  return say(def.label) ?? def.fallback ?? def.label;
 }
 
 export function hintOf(def: ParameterDef, say: Say): string | undefined {
-  return def.hint === undefined ? def.fallback?.hint : say(def.hint);
+  return def.hint && say(def.hint);
 }
 
 /**

@@ -32,9 +32,9 @@ interface ParameterBase {
   readonly path: ParameterPath;
   readonly group: ParameterGroupId;
   readonly label: MessageKey;
-  /** For schemas that grow without this file: shown where no message has the label's key. */
-  readonly fallback?: { readonly label: string; readonly hint?: string };
-  /** One line that says what it does, where the name does not. */
+  /** For schemas that grow without this file: the label where no message has the key. */
+  readonly fallback?: string;
+  /** One line that says what it does, where the name does not; no message has the key of a schema's plain option. */
   readonly hint?: MessageKey;
   /** Key in generation parameters; also found by search. */
   readonly infotext?: string;

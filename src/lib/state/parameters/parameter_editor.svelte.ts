@@ -66,8 +66,6 @@ export class ParameterEditor {
   }
 
   hint(def: ParameterDef): string | undefined {
-    // Schemas explain their options in English only.
-    if (def.hint === undefined && this.#app.i18n.locale.id !== 'en') return undefined;
     return hintOf(def, (key) => this.#say(key));
   }
 
