@@ -3,7 +3,7 @@ import type { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import { oneModulation, twoModulations } from '../dit/blocks';
 import type { Flux1Config } from '../flux1/config';
-import type { Modulations } from '../flux1/network';
+import type { Modulations } from '../dit/stream_transformer';
 
 /** torch's default eps of RMSNorm: the machine epsilon of f32. */
 const EPS = 2 ** -23;

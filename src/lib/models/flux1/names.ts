@@ -32,11 +32,17 @@ export function* finalModulation(width: number): Generator<LayerNames> {
   yield { canonical: 'norm_out.scale', places: { bfl: rows(bfl, width), diffusers: rows('norm_out.linear', 0) } };
 }
 
-function* doubleBlock(i: number, width: number): Generator<LayerNames> {
+/**
+ * A block with weights of its own for image and text, without its modulations.
+ * @param ff the two linear layers of a feed-forward in diffusers
+ */
+export function* doubleStreamLayers(
+  i: number,
+  width: number,
+  ff: { readonly first: string; readonly last: string },
+): Generator<LayerNames> {
   const a = `transformer_blocks.${i}`;
   const b = `double_blocks.${i}`;
-  yield pair(`${a}.norm1.linear`, `${b}.img_mod.lin`);
-  yield pair(`${a}.norm1_context.linear`, `${b}.txt_mod.lin`);
   yield* fused(`${b}.img_attn.qkv`, [
     [`${a}.attn.to_q`, width],
     [`${a}.attn.to_k`, width],
@@ -53,10 +59,16 @@ function* doubleBlock(i: number, width: number): Generator<LayerNames> {
   yield scaleNorm(`${a}.attn.norm_added_k`, `${b}.txt_attn.norm.key_norm`);
   yield pair(`${a}.attn.to_out.0`, `${b}.img_attn.proj`);
   yield pair(`${a}.attn.to_add_out`, `${b}.txt_attn.proj`);
-  yield pair(`${a}.ff.net.0.proj`, `${b}.img_mlp.0`);
-  yield pair(`${a}.ff.net.2`, `${b}.img_mlp.2`);
-  yield pair(`${a}.ff_context.net.0.proj`, `${b}.txt_mlp.0`);
-  yield pair(`${a}.ff_context.net.2`, `${b}.txt_mlp.2`);
+  yield pair(`${a}.ff.${ff.first}`, `${b}.img_mlp.0`);
+  yield pair(`${a}.ff.${ff.last}`, `${b}.img_mlp.2`);
+  yield pair(`${a}.ff_context.${ff.first}`, `${b}.txt_mlp.0`);
+  yield pair(`${a}.ff_context.${ff.last}`, `${b}.txt_mlp.2`);
+}
+
+function* doubleBlock(i: number, width: number): Generator<LayerNames> {
+  yield pair(`transformer_blocks.${i}.norm1.linear`, `double_blocks.${i}.img_mod.lin`);
+  yield pair(`transformer_blocks.${i}.norm1_context.linear`, `double_blocks.${i}.txt_mod.lin`);
+  yield* doubleStreamLayers(i, width, { first: 'net.0.proj', last: 'net.2' });
 }
 
 function* singleBlock(i: number, { width, mlpWidth }: Flux1Config): Generator<LayerNames> {

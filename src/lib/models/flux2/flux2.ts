@@ -3,7 +3,7 @@ import type { LayerNames } from '../names';
 import type { ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
 import { mapWeights } from '../names';
-import { finalModulation, fused, pair, scaleNorm } from '../flux1/names';
+import { doubleStreamLayers, finalModulation, fused, pair, scaleNorm } from '../flux1/names';
 import type { DitLayout } from '../flux1/config';
 
 export interface Flux2Config {
@@ -70,28 +70,7 @@ export function* flux2Layers({ width, mlpWidth, doubleBlocks, singleBlocks }: Fl
     yield pair(`${name}.linear`, `${name}.lin`);
   }
   for (let i = 0; i < doubleBlocks; i += 1) {
-    const a = `transformer_blocks.${i}`;
-    const b = `double_blocks.${i}`;
-    yield* fused(`${b}.img_attn.qkv`, [
-      [`${a}.attn.to_q`, width],
-      [`${a}.attn.to_k`, width],
-      [`${a}.attn.to_v`, width],
-    ]);
-    yield* fused(`${b}.txt_attn.qkv`, [
-      [`${a}.attn.add_q_proj`, width],
-      [`${a}.attn.add_k_proj`, width],
-      [`${a}.attn.add_v_proj`, width],
-    ]);
-    yield scaleNorm(`${a}.attn.norm_q`, `${b}.img_attn.norm.query_norm`);
-    yield scaleNorm(`${a}.attn.norm_k`, `${b}.img_attn.norm.key_norm`);
-    yield scaleNorm(`${a}.attn.norm_added_q`, `${b}.txt_attn.norm.query_norm`);
-    yield scaleNorm(`${a}.attn.norm_added_k`, `${b}.txt_attn.norm.key_norm`);
-    yield pair(`${a}.attn.to_out.0`, `${b}.img_attn.proj`);
-    yield pair(`${a}.attn.to_add_out`, `${b}.txt_attn.proj`);
-    yield pair(`${a}.ff.linear_in`, `${b}.img_mlp.0`);
-    yield pair(`${a}.ff.linear_out`, `${b}.img_mlp.2`);
-    yield pair(`${a}.ff_context.linear_in`, `${b}.txt_mlp.0`);
-    yield pair(`${a}.ff_context.linear_out`, `${b}.txt_mlp.2`);
+    yield* doubleStreamLayers(i, width, { first: 'linear_in', last: 'linear_out' });
   }
   for (let i = 0; i < singleBlocks; i += 1) {
     const a = `single_transformer_blocks.${i}`;
