@@ -181,9 +181,18 @@ test('a GGUF and an NF4 transformer with stored parts draw with two LoRAs from t
   const middle = await centre(page);
   await draw(page, around(middle, -120, 40), around(middle, 60, 60));
   await page.getByRole('button', { name: 'Shape the picture with it' }).click();
+  // So does one to draw from, by its edges, though it is not in the picture.
+  await openPanel(page, 'Add a layer');
+  await page
+    .locator('.studio-popup')
+    .getByRole('button', { name: /^Reference/ })
+    .click();
+  await draw(page, around(middle, -120, -40), around(middle, 60, -60));
+  await page.getByRole('button', { name: 'Shape the picture with it' }).click();
   await app.generateButton.click();
   await expect(page.locator('.live-picture')).toBeVisible();
   await expect(app.generateButton).toBeVisible();
   const byLayer = await parametersOf(app);
   expect(byLayer.text).toMatch(/ControlNet 1: "Module: none, Model: edges/);
+  expect(byLayer.text).toMatch(/ControlNet 2: "Module: canny, Model: edges/);
 });

@@ -50,7 +50,20 @@ test('every page opens without a network after the first visit, and the app draw
     await expect(page.locator('main h1')).toHaveCount(1);
   }
   await app.open();
+  // Nobody looks when it ends: told by the service worker, the only way on phones.
+  await context.grantPermissions(['notifications']);
+  await page.reload();
+  await app.ready();
+  await page.evaluate(() => Object.defineProperty(document, 'visibilityState', { value: 'hidden' }));
   await app.generate({ prompt: 'a red apple, 3d', seed: 3, steps: 2 });
+  await expect
+    .poll(() =>
+      page.evaluate(async () => {
+        const registration = await navigator.serviceWorker.getRegistration();
+        return (await registration?.getNotifications())?.map(({ title }) => title);
+      }),
+    )
+    .toEqual(['Pictures are ready']);
   await context.setOffline(false);
 });
 

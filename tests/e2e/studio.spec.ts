@@ -180,6 +180,102 @@ test('the other end erases, a ruler mirrors, a held finger picks, a palm does no
   await expect.poll(() => left('.studio .rail')).toBeGreaterThan(await left('canvas.surface'));
 });
 
+test('shapes, a lasso, a transform by hand and by keys, blending; keys alone can be off', async ({ app, page }) => {
+  await openStudio(page, app.url);
+  const middle = await centre(page);
+  const box = await surface(page).boundingBox();
+  const ink = (dx: number, dy: number) => inkAt(page, 0.5 + dx / (box?.width ?? 1), 0.5 + dy / (box?.height ?? 1));
+  const dark = (dx: number, dy: number, message: string) =>
+    expect.poll(() => ink(dx, dy), { message }).toBeLessThan(300);
+  const paper = (dx: number, dy: number, message: string) =>
+    expect.poll(() => ink(dx, dy), { message }).toBeGreaterThan(700);
+
+  await page.keyboard.press('u');
+  await page.getByRole('button', { name: 'Ellipse', exact: true }).click();
+  await page.getByRole('button', { name: 'Filled', exact: true }).click();
+  await draw(page, around(middle, 60, 60), around(middle, 160, 160));
+  await dark(110, 110, 'inside the ellipse');
+  await paper(65, 65, 'outside of it');
+  await page.getByRole('button', { name: 'Rectangle', exact: true }).click();
+  await draw(page, around(middle, -160, -160), around(middle, -100, -100));
+  await dark(-155, -155, 'the corner of the rectangle');
+  const level = await darkPixels(page);
+
+  await page.keyboard.press('m');
+  await page.getByRole('button', { name: 'Lasso', exact: true }).click();
+  await page.mouse.move(middle.x - 175, middle.y - 175);
+  await page.mouse.down();
+  for (const [dx, dy] of [
+    [-90, -175],
+    [-90, -90],
+    [-175, -90],
+  ] as const)
+    await page.mouse.move(middle.x + dx, middle.y + dy, { steps: 4 });
+  await page.mouse.up();
+  const frame = page.getByRole('group', { name: 'Transform' });
+  const transform = async () => {
+    await page.getByRole('button', { name: 'Transform', exact: true }).click();
+    await expect(frame).toBeFocused();
+  };
+  await transform();
+  for (let i = 0; i < 20; i++) await page.keyboard.press('Shift+ArrowRight');
+  await frame.getByRole('button', { name: 'Turn right' }).click();
+  await frame.getByRole('button', { name: 'Larger' }).click();
+  await page.keyboard.press('+');
+  await frame.focus();
+  await page.keyboard.press('Enter');
+  await expect(frame).toHaveCount(0);
+  await paper(-130, -130, 'it went away from here');
+  await expect
+    .poll(() => darkPixels(page), { message: 'and is larger, the ellipse is not' })
+    .toBeGreaterThan(level * 1.05);
+  await page.keyboard.press('Control+z');
+  await dark(-130, -130, 'one step back');
+  await transform();
+  const corner = await frame.locator('.scale').nth(2).boundingBox();
+  const grip = { x: (corner?.x ?? 0) + (corner?.width ?? 0) / 2, y: (corner?.y ?? 0) + (corner?.height ?? 0) / 2 };
+  expect(corner?.width, 'as large as a fingertip').toBeGreaterThanOrEqual(44);
+  await draw(page, grip, { x: grip.x + 40, y: grip.y + 40 });
+  await dark(-85, -85, 'dragged larger');
+  await page.keyboard.press('Escape');
+  await expect(frame).toHaveCount(0);
+  await expect.poll(() => darkPixels(page)).toBe(level);
+  await page.keyboard.press('Control+d');
+
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await page.keyboard.press('Control+Shift+N');
+  await openPanel(page, 'Colour');
+  await page.getByRole('button', { name: '#346ed2' }).click();
+  await closePanel(page);
+  await page.keyboard.press('Control+a');
+  await page.keyboard.press('g');
+  await openPanel(page, 'Fill settings');
+  await page.getByLabel('Tolerance').fill('255');
+  await closePanel(page);
+  await page.mouse.click(middle.x, middle.y);
+  const blue = 0x34 + 0x6e + 0xd2;
+  await expect.poll(() => ink(110, 110), { message: 'covered' }).toBe(blue);
+  await page.getByLabel('Blend mode').selectOption('multiply');
+  await dark(110, 110, 'seen through');
+  await page.getByLabel('Opacity', { exact: false }).last().fill('0');
+  await paper(0, 0, 'of no weight');
+  await page.keyboard.press('Control+z');
+  await expect.poll(() => ink(0, 0)).toBe(blue);
+  await page.keyboard.press('h');
+  await paper(0, 0, 'hidden');
+
+  await page.keyboard.press('?');
+  const single = page.getByRole('checkbox', { name: 'Keys without Ctrl', exact: false });
+  await single.focus();
+  await page.keyboard.press('Space');
+  await expect(single).not.toBeChecked();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('e');
+  await expect(page.getByRole('button', { name: 'Fill', exact: true })).toHaveAttribute('aria-pressed', 'true');
+  await page.keyboard.press('Control+z');
+  await expect.poll(() => ink(0, 0), { message: 'keys with Ctrl stay' }).toBe(blue);
+});
+
 test('a storm of undo and redo ends where it began', async ({ app, page }) => {
   await openStudio(page, app.url);
   const middle = await centre(page);

@@ -314,6 +314,14 @@ test('a style joins the prompt, a preset brings settings back, malformed places 
   await app.generate({ prompt: 'a yellow star', seed: 4, steps: 2 });
   const text = readPng(await app.save()).texts.find(({ keyword }) => keyword === 'parameters')?.text ?? '';
   expect(text.split('\n')[0]).toBe('a yellow star, 3d');
+  // What was asked before comes back by its first letters, or from the list.
+  await app.prompt.fill('');
+  await app.prompt.pressSequentially('sol');
+  await expect(page.getByRole('option', { name: /solid/ })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'History' }).click();
+  await page.getByRole('button', { name: 'a yellow star', exact: true }).click();
+  await expect(app.prompt).toHaveValue('a yellow star');
 });
 
 test('a model is added from files, checked, renamed, used, takes over as a refiner, and is deleted', async ({
@@ -387,6 +395,12 @@ test('waiting jobs survive a reload, change places and run', async ({ app, page 
   await page.locator('#steps').fill('50');
   await page.locator('#steps').press('Tab');
   await app.generateButton.click();
+  // The key that closes the palette stops no picture.
+  await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: 'Type what you want to do' })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
   await page.locator('#steps').fill('2');
   await page.locator('#steps').press('Tab');
   for (const prompt of ['first', 'second', 'unwanted']) {
@@ -464,6 +478,17 @@ test('the palette finds commands; prompt keys change weights; the language stays
   await page.keyboard.press('Enter');
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
   await visit(page, 'Settings');
+  // A translation file of a web UI is laid over the texts; what it lacks is a file to fill in.
+  const file = { name: 'own.json', mimeType: 'application/json', buffer: Buffer.from('{"Gallery": "Bildersaal"}') };
+  await page.locator('input[accept^=".json"]').setInputFiles(file);
+  await expect(page.getByRole('navigation').getByRole('link', { name: 'Bildersaal' })).toBeVisible();
+  const [lacking] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Save the missing texts' }).click(),
+  ]);
+  const list = JSON.parse(await readFile(await lacking.path(), 'utf8')) as Record<string, string>;
+  expect(list).toMatchObject({ Models: '', Queue: '' });
+  expect(list).not.toHaveProperty('Gallery');
   await page.getByLabel('Language').selectOption('de');
   await expect(page.locator('html')).toHaveAttribute('lang', 'de');
   await page.reload();

@@ -50,7 +50,7 @@ class PictureEngine {
       createBackend: async () => {
         const options = { tuning: { ...plainTuning, deviceRepack: true } };
         this.backend = await createTestBackend(this.ownDevice ? { ...options, gpu: browserGpu() } : options);
-        return { backend: this.backend, reason: 'test' };
+        return { backend: this.backend, reason: 'start' };
       },
       openFiles: (source) => {
         const id = source.kind === 'files' ? '' : source.id;

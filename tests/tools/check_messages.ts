@@ -19,7 +19,6 @@ type Message = string | PluralMessage;
 /** Names and formats that are the same in every language. */
 const SAME_EVERYWHERE = new Set([
   'app.name',
-  'generate.shortcut',
   'models.group.lora',
   'models.group.one.lora',
   'models.group.one.embedding',

@@ -4,14 +4,12 @@ import type { Backend } from '../../src/lib/backends/backend';
 import { createOnnxBackend } from '../../src/lib/backends/onnx/backend';
 import { useBundledWasm } from '../../src/lib/backends/onnx/wasm_assets';
 import { wasmRuntime } from '../../src/lib/backends/onnx/wasm_runtime';
-import type { EngineOptions } from '../../src/lib/rpc/engine';
+import type { ChosenBackend, EngineOptions } from '../../src/lib/rpc/engine';
 import { openDatabase } from '../../src/lib/storage/database';
 import { MeasurementStore } from '../../src/lib/storage/measurement_store';
 
-interface Chosen {
-  readonly backend: Backend;
-  readonly reason: string;
-}
+type Chosen = ChosenBackend<Backend>;
+type Why = Omit<Chosen, 'backend'>;
 
 /** Adapters that compute on the processor: right, but tens of times slower than WebAssembly. */
 const SOFTWARE_ADAPTER = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
@@ -26,20 +24,20 @@ function defaultThreads(): number {
 
 let wasmConfigured = false;
 
-async function wasmBackend(options: EngineOptions, reason: string): Promise<Chosen> {
+async function wasmBackend(options: EngineOptions, why: Why): Promise<Chosen> {
   if (!wasmConfigured) {
     useBundledWasm(options.threads === 0 ? defaultThreads() : options.threads);
     wasmConfigured = true;
   }
   const runtime = await wasmRuntime();
   const backend = createOnnxBackend({ runtime, id: 'onnx-wasm', label: 'onnxruntime-web (WebAssembly)' });
-  return { backend, reason };
+  return { backend, ...why };
 }
 
 /** Kernels and their device are loaded only where they are wanted. */
 async function webgpuBackend(
   { roundActivations = false }: EngineOptions,
-  reason: string,
+  why: Why,
   acceptSoftware: boolean,
 ): Promise<Chosen> {
   const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }, { Autotuner }] = await Promise.all([
@@ -56,6 +54,7 @@ async function webgpuBackend(
     throw new AppError(
       'backend/unavailable',
       'WebGPU: only a software adapter was offered, which is slower than WebAssembly.',
+      { details: { software } },
     );
   }
   // A software adapter compiles for seconds and is there for correctness only: it keeps the plain kernels, unless asked.
@@ -66,29 +65,30 @@ async function webgpuBackend(
       new Autotuner(backend, tuning, enabled, { store, browser: navigator.userAgent, roundActivations }),
     );
   }
-  return { backend, reason };
+  return { backend, ...why };
 }
 
 export async function createBrowserBackend(options: EngineOptions): Promise<Chosen> {
   switch (options.backend) {
     case 'wasm':
-      return wasmBackend(options, 'chosen in the settings');
+      return wasmBackend(options, { reason: 'chosen' });
     case 'webgpu':
       try {
-        return await webgpuBackend(options, 'chosen in the settings', true);
+        return await webgpuBackend(options, { reason: 'chosen' }, true);
       } catch (error) {
         return wasmBackend(options, fallbackReason(error));
       }
     case 'auto':
       try {
-        return await webgpuBackend(options, 'a graphics adapter is there', false);
+        return await webgpuBackend(options, { reason: 'adapter' }, false);
       } catch (error) {
         return wasmBackend(options, fallbackReason(error));
       }
   }
 }
 
-function fallbackReason(error: unknown): string {
-  if (error instanceof AppError) return `instead of WebGPU: ${error.message}`;
-  throw error;
+function fallbackReason(error: unknown): Why {
+  if (!(error instanceof AppError)) throw error;
+  if (error.details['software'] === true) return { reason: 'software' };
+  return { reason: 'fallback', reasonDetail: error.message };
 }

@@ -49,7 +49,7 @@ export async function createCompanionEngine(options: NodeEngineOptions): Promise
   const host: EngineHost = {
     createBackend: async () => {
       const backend = await createNodeBackend(options.backend, options.threads);
-      return { backend, reason: options.backend === 'auto' ? 'the fastest runtime installed' : 'chosen at the start' };
+      return { backend, reason: options.backend === 'auto' ? 'fastest' : 'start' };
     },
     openFiles: async (source) => {
       const files = await library.open(source);

@@ -9,6 +9,7 @@ import { assembleModel, assertComplete } from '../models/assemble';
 import { checkModel } from '../models/check_model';
 import { openModelFiles } from '../models/open_model_files';
 import type {
+  ChosenBackend,
   EngineContract,
   EngineOptions,
   EngineStatus,
@@ -52,7 +53,7 @@ export interface OpenedFiles {
 }
 
 export interface EngineHost {
-  createBackend(options: EngineOptions): Promise<{ backend: Backend; reason: string }>;
+  createBackend(options: EngineOptions): Promise<ChosenBackend<Backend>>;
   openFiles(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenedFiles>;
   /** Tokenizers that the app ships. */
   readonly tokenizers: ShippedTokenizers;
@@ -91,7 +92,7 @@ export class EngineService implements EngineContract {
   readonly #jobs = new JobQueue();
   readonly #gate = new StepGate();
   readonly #networks = new NetworkStacks();
-  #backend: { backend: Backend; reason: string } | undefined;
+  #backend: ChosenBackend<Backend> | undefined;
   #residency: Residency | undefined;
   /** In the order of use, the current one last. */
   #open: OpenModel[] = [];
@@ -119,12 +120,13 @@ export class EngineService implements EngineContract {
   }
 
   async status(): Promise<EngineStatus> {
-    const { backend, reason } = this.#started();
+    const { backend, reason, reasonDetail } = this.#started();
     const memory = backend.memory();
     return {
       backend: backend.id,
       backendLabel: backend.label,
       reason,
+      ...(reasonDetail === undefined ? {} : { reasonDetail }),
       info: backend.info,
       ...(backend.kernels ? { kernels: backend.kernels } : {}),
       isolated: this.#host.isolated,
@@ -381,7 +383,7 @@ export class EngineService implements EngineContract {
     await backend?.backend.dispose();
   }
 
-  #started(): { backend: Backend; reason: string } {
+  #started(): ChosenBackend<Backend> {
     if (this.#backend) return this.#backend;
     throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it or reload the page.');
   }

@@ -74,11 +74,17 @@ export const PLOT_AXES = [
   numberAxis({
     id: 'variationSeed',
     label: 'Var. seed',
+    entry: 'Variation seed',
     whole: true,
     random: true,
     set: (r, seed) => variation(r, { seed }),
   }),
-  numberAxis({ id: 'variationStrength', label: 'Var. strength', set: (r, strength) => variation(r, { strength }) }),
+  numberAxis({
+    id: 'variationStrength',
+    label: 'Var. strength',
+    entry: 'Variation seed strength',
+    set: (r, strength) => variation(r, { strength }),
+  }),
   numberAxis({ id: 'steps', label: 'Steps', whole: true, set: (r, steps) => ({ ...r, steps }) }),
   numberAxis({ id: 'cfgScale', label: 'CFG Scale', set: (r, cfgScale) => ({ ...r, cfgScale }) }),
   numberAxis({
@@ -105,6 +111,7 @@ export const PLOT_AXES = [
   textAxis({
     id: 'model',
     label: 'Checkpoint name',
+    entry: 'Model',
     choices: 'models',
     cost: 1,
     set: (r, modelId) => ({ ...r, modelId }),
@@ -120,7 +127,7 @@ export const PLOT_AXES = [
   numberAxis({ id: 'clipSkip', label: 'Clip skip', whole: true, set: (r, clipSkip) => ({ ...r, clipSkip }) }),
   numberAxis({ id: 'loraWeight', label: 'Lora weight', set: setLoraWeight }),
   textAxis({ id: 'lora', label: 'Lora', choices: 'loras', cost: 0.3, set: setLora }),
-  numberAxis({ id: 'denoising', label: 'Denoising', needs: 'strength', set: denoising }),
+  numberAxis({ id: 'denoising', label: 'Denoising', entry: 'Denoising strength', needs: 'strength', set: denoising }),
   numberAxis({
     id: 'hiresSteps',
     label: 'Hires steps',
@@ -166,6 +173,7 @@ export const PLOT_AXES = [
   textAxis({
     id: 'refiner',
     label: 'Refiner checkpoint',
+    entry: 'Refiner',
     choices: 'models',
     cost: 1,
     set: (r, modelId) => ({ ...r, refiner: { switchAt: 0.8, ...r.refiner, modelId } }),
@@ -178,8 +186,18 @@ export const PLOT_AXES = [
   }),
   numberAxis({ id: 'eta', label: 'Eta', set: (r, eta) => option(r, 'eta', eta) }),
   numberAxis({ id: 'sigmaChurn', label: 'Sigma Churn', set: (r, value) => option(r, 'sChurn', value) }),
-  numberAxis({ id: 'sigmaTmin', label: 'Sigma min', set: (r, value) => option(r, 'sTmin', value) }),
-  numberAxis({ id: 'sigmaTmax', label: 'Sigma max', set: (r, value) => option(r, 'sTmax', value) }),
+  numberAxis({
+    id: 'sigmaTmin',
+    label: 'Sigma min',
+    entry: 'Sigma tmin',
+    set: (r, value) => option(r, 'sTmin', value),
+  }),
+  numberAxis({
+    id: 'sigmaTmax',
+    label: 'Sigma max',
+    entry: 'Sigma tmax',
+    set: (r, value) => option(r, 'sTmax', value),
+  }),
   numberAxis({ id: 'sigmaNoise', label: 'Sigma noise', set: (r, value) => option(r, 'sNoise', value) }),
   numberAxis({ id: 'uniPcOrder', label: 'UniPC Order', whole: true, set: (r, value) => option(r, 'order', value) }),
   numberAxis({ id: 'scheduleMin', label: 'Schedule min sigma', set: (r, min) => sigma(r, { min }) }),
@@ -190,6 +208,7 @@ export const PLOT_AXES = [
   yesNoAxis({
     id: 'discardPenultimate',
     label: 'Always discard next-to-last sigma',
+    entry: 'Discard penultimate sigma',
     set: (r, discardPenultimate) => sigma(r, { discardPenultimate }),
   }),
   yesNoAxis({
@@ -200,12 +219,14 @@ export const PLOT_AXES = [
   numberAxis({
     id: 'ngms',
     label: 'Negative Guidance minimum sigma',
+    entry: 'NGMS',
     set: (r, minUncondSigma) => guidance(r, { minUncondSigma }),
   }),
   numberAxis({ id: 'skipEarly', label: 'Skip Early CFG', set: (r, skipEarly) => guidance(r, { skipEarly }) }),
   numberAxis({
     id: 'noiseMultiplier',
     label: 'Initial noise multiplier',
+    entry: 'Noise multiplier',
     needs: 'init',
     set: (r, noiseMultiplier) => (r.init ? { ...r, init: { ...r.init, noiseMultiplier } } : r),
   }),
@@ -218,12 +239,13 @@ export const PLOT_AXES = [
   numberAxis({
     id: 'maskWeight',
     label: 'Cond. Image Mask Weight',
+    entry: 'Conditional mask weight',
     needs: 'inpaint',
     set: (r, conditioningWeight) => inpaint(r, { conditioningWeight }),
   }),
   numberAxis({ id: 'maskBlur', label: 'Mask blur', needs: 'inpaint', set: (r, blurPx) => inpaint(r, { blurPx }) }),
   numberAxis({ id: 'ensd', label: 'ENSD', whole: true, set: (r, ensd) => ({ ...r, ensd }) }),
-  textAxis({ id: 'rng', label: 'RNG source', choices: ['NV', 'CPU'], set: noiseSource }),
+  textAxis({ id: 'rng', label: 'RNG source', entry: 'RNG', choices: ['NV', 'CPU'], set: noiseSource }),
   textAxis({ id: 'emphasis', label: 'Emphasis', choices: EMPHASIS_MODES, set: emphasis }),
   yesNoAxis({ id: 'tiling', label: 'Tiling', set: (r, tiling) => ({ ...r, tiling }) }),
 ] as const satisfies readonly PlotAxis[];

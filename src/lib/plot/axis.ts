@@ -18,6 +18,8 @@ export interface PlotAxis<Id extends string = string> {
   readonly id: Id;
   /** As in the infotext (`X Type`), the web UIs' word where they have one. */
   readonly label: string;
+  /** The entry of generation parameters that it varies, where that has another name. */
+  readonly entry?: string;
   readonly kind: AxisKind;
   /** What a menu can offer. */
   readonly choices?: readonly string[] | AxisSource;
@@ -56,7 +58,7 @@ export function textAxis<const Id extends string>({ set, ...axis }: Textual<Id>)
 }
 
 export function yesNoAxis<const Id extends string>(
-  axis: Pick<PlotAxis<Id>, 'id' | 'label' | 'needs'> & {
+  axis: Pick<PlotAxis<Id>, 'id' | 'label' | 'entry' | 'needs'> & {
     readonly set: (request: GenerateRequest, value: boolean) => GenerateRequest;
   },
 ): PlotAxis<Id> {

@@ -11,7 +11,7 @@ export function companionEngine(address: CompanionAddress): HttpEngine {
   const engine = httpEngine(address, client, (url, init) => fetch(url, init));
   const status = async () => {
     const answer = await engine.status();
-    return { ...answer, reason: `${new URL(address.url).host}: ${answer.reason}` };
+    return { ...answer, reasonDetail: new URL(address.url).host };
   };
   return { ...engine, status, start: status };
 }

@@ -112,11 +112,26 @@ export interface KernelStatus {
   readonly choice?: 'roundActivations';
 }
 
+/**
+ * Why a backend computes: the user chose it; a graphics adapter is there; the only one is software; WebGPU cannot be
+ * used; in Node, the fastest that is installed, or the one named at the start.
+ */
+export type BackendReason = 'chosen' | 'adapter' | 'software' | 'fallback' | 'fastest' | 'start';
+
+/** What computes, and why. */
+export interface ChosenBackend<Backend> {
+  readonly backend: Backend;
+  readonly reason: BackendReason;
+  readonly reasonDetail?: string;
+}
+
 export interface EngineStatus {
   readonly backend: string;
   readonly backendLabel: string;
   /** Why this backend: measured, asked for, or what is missing. */
-  readonly reason: string;
+  readonly reason: BackendReason;
+  /** What a backend that was wanted says of why it cannot be used, in English. */
+  readonly reasonDetail?: string;
   readonly info: Readonly<Record<string, string>>;
   /** Fast kernels and what became of them; absent where the engine has only one of a kind. */
   readonly kernels?: readonly KernelStatus[];

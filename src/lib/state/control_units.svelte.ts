@@ -80,15 +80,16 @@ export class ControlUnits {
   }
 
   /**
-   * A layer drawn for control steers the pictures from now on, as it is; a unit that already follows it stays.
+   * A layer steers the pictures from now on; a unit that already follows it stays.
+   * @param preprocessor  `none` for what was drawn for control, the edges for a photo or another picture
    * @returns false where no network fits the model
    */
-  async addForLayer(layerId: string): Promise<boolean> {
+  async addForLayer(layerId: string, preprocessor: 'none' | 'canny'): Promise<boolean> {
     const follows = ({ source }: ControlUnit) => source?.kind === 'layer' && source.layerId === layerId;
     if (this.units.some(follows)) return true;
     const [network] = await this.#around.networks();
     if (!network) return false;
-    await this.change(this.add(network.id).id, { source: { kind: 'layer', layerId }, preprocessor: 'none' });
+    await this.change(this.add(network.id).id, { source: { kind: 'layer', layerId }, preprocessor });
     return true;
   }
 

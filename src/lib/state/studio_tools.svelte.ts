@@ -42,6 +42,8 @@ export abstract class StudioTools {
   /** What fill looks at: everything that shows, or the active layer alone. */
   fillFrom: EngineSettings['fillFrom'] = $state('view');
   leftHanded = $state(false);
+  /** Whether keys without Ctrl are shortcuts: speech input and a cat on the keyboard press them by accident. */
+  letterKeys = $state(true);
   fingers: FingerUse = $state(DEFAULT_GESTURES.fingerDraws);
   protected readonly settings: SettingsStore;
 
@@ -119,6 +121,11 @@ export abstract class StudioTools {
     void this.settings.set('studio.leftHanded', leftHanded).catch(() => undefined);
   }
 
+  setLetterKeys(letterKeys: boolean): void {
+    this.letterKeys = letterKeys;
+    void this.settings.set('studio.letterKeys', letterKeys).catch(() => undefined);
+  }
+
   setFingers(fingers: FingerUse): void {
     this.fingers = fingers;
     this.configure();
@@ -126,12 +133,14 @@ export abstract class StudioTools {
   }
 
   /** How the hand was set up at the last visit. */
-  protected async restoreHand(): Promise<void> {
-    const [leftHanded, fingers] = await Promise.all([
+  async restoreHand(): Promise<void> {
+    const [leftHanded, letterKeys, fingers] = await Promise.all([
       this.settings.get('studio.leftHanded'),
+      this.settings.get('studio.letterKeys'),
       this.settings.get('studio.fingers'),
     ]);
     this.leftHanded = leftHanded === true;
+    this.letterKeys = letterKeys !== false;
     if (fingers === 'always' || fingers === 'never') this.fingers = fingers;
   }
 

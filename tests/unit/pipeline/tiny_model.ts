@@ -122,7 +122,7 @@ export class TestEngine {
     this.backend = backend;
     this.#files = files;
     this.engine = new EngineService({
-      createBackend: () => Promise.resolve({ backend, reason: 'test' }),
+      createBackend: () => Promise.resolve({ backend, reason: 'start' }),
       openFiles: (source) => {
         const id = source.kind === 'files' ? '' : source.id;
         return Promise.resolve({ id, name: id, sha256: '0'.repeat(64), sources: this.#files[id] ?? [] });

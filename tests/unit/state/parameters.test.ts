@@ -1,3 +1,6 @@
+import { LOCALES } from '../../../src/lib/i18n/locales';
+import { entryName } from '../../../src/lib/state/parameters/entry_names';
+import { axisName, plotAxes } from '../../../src/lib/state/parameters/plot_axes';
 import { describe, expect, it } from 'vitest';
 import { en } from '../../../src/lib/i18n/en';
 import { enLater } from '../../../src/lib/i18n/en_later';
@@ -204,5 +207,19 @@ describe('the request', () => {
   it('loops only from a starting picture', () => {
     const loopback = { loops: 2, finalStrength: 0.4, curve: 'Linear' } as const;
     expect(jobRequest(form({ loopback }), () => 0).loopback).toBeUndefined();
+  });
+});
+
+describe('entries of generation parameters', () => {
+  it('have a name in the language of the page, axes of a plot too, and English stays as it is written', async () => {
+    const texts: Readonly<Record<string, unknown>> = (await LOCALES.find(({ id }) => id === 'ja')?.load()) ?? {};
+    const sayIn: Say = (key) => (typeof texts[key] === 'string' ? texts[key] : undefined);
+    // A product's name, the same everywhere.
+    const untranslated = plotAxes.filter((axis) => axis.id !== 'lora' && axisName(axis, 'ja', sayIn) === axis.label);
+    expect(untranslated.map(({ id }) => id)).toEqual([]);
+    for (const axis of plotAxes) expect(axisName(axis, 'en', say)).toBe(axis.label);
+    expect(entryName('Hires steps', sayIn)).toBe(`${sayIn('group.hires')}: ${sayIn(def('hires.steps').label)}`);
+    expect(entryName('model hash', sayIn)).toBe(sayIn('entry.modelHash'));
+    expect(entryName('Ultra mode', sayIn)).toBeUndefined();
   });
 });

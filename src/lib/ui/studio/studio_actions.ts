@@ -1,7 +1,7 @@
 /** What keys, menus and buttons of the studio do, by the names of the shortcut table. */
 import type { LiveState } from '$lib/state/live.svelte';
 import type { StudioState } from '$lib/state/studio.svelte';
-import type { ShortcutId } from './shortcuts';
+import type { ShortcutId } from '../shortcuts';
 
 const TURN_RAD = Math.PI / 12;
 const ZOOM = 1.25;

@@ -139,7 +139,9 @@ export const TEXT: readonly ParameterDef[] = [
     label: 'params.emphasis',
     hint: 'params.emphasis.hint',
     infotext: 'Emphasis',
-    choices: EMPHASIS_MODES.map(literal),
+    choices: EMPHASIS_MODES.map((mode) =>
+      mode === 'ComfyUI' ? literal(mode) : { id: mode, key: `params.emphasis.${mode}` as const },
+    ),
     default: 'Original',
   },
 ];
