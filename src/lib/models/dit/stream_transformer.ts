@@ -34,9 +34,9 @@ export interface StreamTransformerParts {
   /** Whether linear layers have biases. */
   readonly bias: boolean;
   /** A double block's feed-forward, width → width. */
-  feedForward(g: GraphBuilder, x: Value): Value;
+  readonly feedForward: (g: GraphBuilder, x: Value) => Value;
   /** What stands beside the attention of a single block, before the projection. */
-  singleMlp(g: GraphBuilder, x: Value): Value;
+  readonly singleMlp: (g: GraphBuilder, x: Value) => Value;
   /** A single block's projection of both; its path below the block. */
   readonly singleOut: string;
 }
