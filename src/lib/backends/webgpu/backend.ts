@@ -24,10 +24,12 @@ import { bufferBytes, BufferPool } from './buffer_pool';
 import { GpuDevice, type DeviceOptions } from './device';
 import type { Engine } from './executor';
 import type { KernelSources } from './kernel_sources';
+import { KernelCalls } from './kernel_calls';
 import { LincombRunner } from './lincomb_runner';
 import { PictureRunner } from './picture_runner';
 import { PipelineCache } from './pipelines';
-import { memoryPlan, WebgpuProgram } from './program';
+import { memoryPlan } from './memory_plan';
+import { WebgpuProgram } from './program';
 import { readBuffer } from './read_buffer';
 import { recordProgram, type RecordOptions } from './recorder';
 import { Repacker } from './repacker';
@@ -104,7 +106,7 @@ export class WebgpuBackend implements Backend {
     this.pictures = new PictureRunner(engine);
     this.#lincomb = lincomb;
     this.#kernels = kernelStatus(gpu, new Map());
-    this.#repacker = new Repacker(gpu, engine.pool, engine.pipelines);
+    this.#repacker = new Repacker(engine);
     this.setTuning(this.#tuning);
   }
 
@@ -113,10 +115,13 @@ export class WebgpuBackend implements Backend {
     const gpu = await GpuDevice.create(options);
     try {
       const pool = new BufferPool(gpu);
+      const pipelines = new PipelineCache(gpu, options.sources);
+      const calls = await KernelCalls.create(gpu, pool, pipelines);
       const engine: Engine = {
         gpu,
         pool,
-        pipelines: new PipelineCache(gpu, options.sources),
+        pipelines,
+        calls,
         weights: new WeightStore(gpu, pool, options.pack),
         arenas: new ArenaCache(pool),
         queue: new SubmitQueue(gpu),
@@ -124,7 +129,7 @@ export class WebgpuBackend implements Backend {
         observer: undefined,
         readBytes: 0,
       };
-      return new WebgpuBackend(gpu, options, await LincombRunner.create(engine), engine);
+      return new WebgpuBackend(gpu, options, await LincombRunner.create(calls, pipelines), engine);
     } catch (error) {
       gpu.destroy();
       throw error;
@@ -335,7 +340,6 @@ export class WebgpuBackend implements Backend {
     if (this.#disposed) return;
     this.#disposed = true;
     await Promise.all([...this.#programs].map((program) => program.dispose()));
-    this.#lincomb.dispose();
     this.engine.arenas.trim();
     this.engine.pool.dispose();
     this.engine.gpu.destroy();

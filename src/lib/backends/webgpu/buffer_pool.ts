@@ -40,6 +40,25 @@ export class BufferPool {
    * @throws AppError 'backend/out-of-memory' when the browser refuses at once
    */
   allocate(label: string, bytes: number, use: BufferUse, usage: GPUBufferUsageFlags): PooledBuffer {
+    const { pooled, answer } = this.#make(label, bytes, use, usage);
+    this.#pending.add(answer);
+    void answer.then((error) => {
+      this.#pending.delete(answer);
+      if (error) this.#failed ??= error;
+    });
+    return pooled;
+  }
+
+  /** As `allocate`, with its answer: for what outlives the caller. @throws AppError 'backend/out-of-memory'; none is left */
+  async allocateNow(label: string, bytes: number, use: BufferUse, usage: GPUBufferUsageFlags): Promise<PooledBuffer> {
+    const { pooled, answer } = this.#make(label, bytes, use, usage);
+    const error = await Promise.race([answer, this.#gpu.lost]);
+    if (!error) return pooled;
+    this.free(pooled);
+    throw error;
+  }
+
+  #make(label: string, bytes: number, use: BufferUse, usage: GPUBufferUsageFlags) {
     this.#gpu.assertUsable();
     const size = bufferBytes(bytes);
     let made: { readonly result: GPUBuffer; readonly error: Promise<Parameters<typeof scopeError>[1] | undefined> };
@@ -57,12 +76,7 @@ export class BufferPool {
     this.#bytes[use] += size;
     this.#notePeaks();
     const answer = made.error.then((error) => (error ? scopeError(`${label} (${size} bytes)`, error) : undefined));
-    this.#pending.add(answer);
-    void answer.then((error) => {
-      this.#pending.delete(answer);
-      if (error) this.#failed ??= error;
-    });
-    return pooled;
+    return { pooled, answer };
   }
 
   free(pooled: PooledBuffer): void {

@@ -3,6 +3,7 @@ import type { RunObserver } from '../backend';
 import type { ArenaCache } from './arena_cache';
 import type { BufferPool } from './buffer_pool';
 import type { GpuDevice } from './device';
+import type { KernelCalls } from './kernel_calls';
 import type { PipelineCache } from './pipelines';
 import type { SubmitQueue } from './submit_queue';
 import type { WeightStore } from './weight_store';
@@ -11,6 +12,7 @@ export interface Engine {
   readonly gpu: GpuDevice;
   readonly pool: BufferPool;
   readonly pipelines: PipelineCache;
+  readonly calls: KernelCalls;
   readonly weights: WeightStore;
   readonly arenas: ArenaCache;
   readonly queue: SubmitQueue;

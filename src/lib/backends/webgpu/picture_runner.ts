@@ -2,8 +2,7 @@
 import { AppError } from '../../base/errors';
 import type { ChannelColours, PictureBytes, PictureOps } from '../backend';
 import type { PooledBuffer } from './buffer_pool';
-import { gridOf, PARAMS_STRIDE, type Engine } from './executor';
-import { writeParams } from './kernel_sources';
+import type { Engine } from './executor';
 import type { Pipeline } from './pipelines';
 import { readBuffer } from './read_buffer';
 import { GpuTensor, ownTensor } from './tensor';
@@ -23,11 +22,10 @@ export class PictureRunner implements PictureOps {
     const pooled = pool.allocate('picture', 12 * count, 'tensors', usage);
     const tensor = new GpuTensor(pool, pooled, { shape: [1, 3, heightPx, widthPx], elementType: 'f32' });
     try {
-      await this.#withBuffers([4 * count], async (params, [bytes]) => {
+      await this.#withBuffers([4 * count], async ([bytes]) => {
         if (!bytes) return;
         gpu.device.queue.writeBuffer(bytes.buffer, 0, rgba);
-        const bindings = { x: { buffer: bytes.buffer }, y: { buffer: tensor.buffer } };
-        await this.#run(pipeline, params, { count }, bindings);
+        await this.#run(pipeline, { count }, { x: { buffer: bytes.buffer }, y: { buffer: tensor.buffer } });
       });
       return tensor;
     } catch (error) {
@@ -54,66 +52,43 @@ export class PictureRunner implements PictureOps {
     const pipeline = await this.#engine.pipelines.get(['lib/index', 'picture_pack'], {});
     const rows = colours ? [...colours.factors, colours.bias] : [[0, 0, 0]];
     const table = Float32Array.from(rows.flatMap((row) => [...row, 0]));
-    const bytes = await this.#withBuffers([4 * count, table.byteLength], async (params, [words, map]) => {
+    const bytes = await this.#withBuffers([4 * count, table.byteLength], async ([words, map]) => {
       if (!words || !map) return new ArrayBuffer(0);
       this.#engine.gpu.device.queue.writeBuffer(map.buffer, 0, table);
       const values = { count, channels, start: index * channels * count, mapped: colours ? 1 : 0 };
       const x = { buffer: own.buffer, offset: own.byteOffset, size: 4 * pictures * channels * count };
-      await this.#run(pipeline, params, values, { x, colours: { buffer: map.buffer }, y: { buffer: words.buffer } });
+      await this.#run(pipeline, values, { x, colours: { buffer: map.buffer }, y: { buffer: words.buffer } });
       return readBuffer(this.#engine, words.buffer, 0, 4 * count);
     });
     return { widthPx, heightPx, rgba: new Uint8ClampedArray(bytes) };
   }
 
-  /** Parameters and buffers of one call. A destroyed buffer outlives the commands that were handed over before. */
-  async #withBuffers<T>(
-    sizes: readonly number[],
-    use: (params: GPUBuffer, buffers: readonly PooledBuffer[]) => Promise<T>,
-  ): Promise<T> {
+  /** Buffers of one call. A destroyed buffer outlives the commands that were handed over before. */
+  async #withBuffers<T>(sizes: readonly number[], use: (buffers: readonly PooledBuffer[]) => Promise<T>): Promise<T> {
     const { pool } = this.#engine;
-    const { UNIFORM, STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
     const held: PooledBuffer[] = [];
     try {
-      const params = pool.allocate('picture params', PARAMS_STRIDE, 'staging', UNIFORM | COPY_DST);
-      held.push(params);
       for (const size of sizes) {
         held.push(pool.allocate('picture bytes', size, 'staging', STORAGE | COPY_SRC | COPY_DST));
       }
       await pool.settle();
-      return await use(params.buffer, held.slice(1));
+      return await use(held);
     } finally {
       for (const buffer of held) pool.free(buffer);
     }
   }
 
   async #run(
-    { kernel, pipeline, layout }: Pipeline,
-    params: GPUBuffer,
-    values: Readonly<Record<string, number>> & { readonly count: number },
+    pipeline: Pipeline,
+    params: Readonly<Record<string, number>> & { readonly count: number },
     bindings: Readonly<Record<string, GPUBufferBinding>>,
   ): Promise<void> {
-    const { gpu, queue, pipelines } = this.#engine;
-    const { device, limits } = gpu;
-    const view = new DataView(new ArrayBuffer(PARAMS_STRIDE));
-    writeParams(kernel, { ...values, groupOffset: 0 }, view, 0);
-    device.queue.writeBuffer(params, 0, view.buffer);
-    const entries = kernel.bindings.flatMap(({ name, binding }) => {
-      const resource = bindings[name];
-      return resource ? [{ binding, resource }] : [];
-    });
-    const group = device.createBindGroup({ label: kernel.label, layout, entries });
-    const paramsGroup = device.createBindGroup({
-      label: 'picture params',
-      layout: pipelines.paramsLayout,
-      entries: [{ binding: 0, resource: { buffer: params, size: PARAMS_STRIDE } }],
-    });
-    await queue.submit(kernel.label, values.count, (encoder) => {
-      const pass = encoder.beginComputePass({ label: kernel.label });
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.setBindGroup(1, paramsGroup, [0]);
-      pass.dispatchWorkgroups(...gridOf(Math.ceil(values.count / 256), limits.groupsPerAxis));
-      pass.end();
+    const { calls, queue } = this.#engine;
+    const { label } = pipeline.kernel;
+    const call = { pipeline, params, bindings, workgroups: Math.ceil(params.count / 256) };
+    await queue.submit(label, params.count, (encoder) => {
+      calls.encode(encoder, label, [call]);
     });
   }
 }

@@ -1,6 +1,5 @@
-/** A recorded program on a device: bind groups, runs, profiles. Order and contents of the work are fixed by the plan. */
+/** A recorded program on a device: runs, profiles, what it holds. Order and contents of the work are fixed by the plan. */
 import { throwIfAborted } from '../../base/abort';
-import { AppError } from '../../base/errors';
 import { elementCount } from '../../base/shape';
 import { valueOf } from '../../graph/ir';
 import type {
@@ -13,61 +12,31 @@ import type {
   RunTimings,
   StreamTimes,
 } from '../backend';
-import { disposedError, matchInputs } from '../check_inputs';
+import { disposedError } from '../check_inputs';
 import type { WeightMap } from '../../graph/weights';
 import { planArena, type ArenaPlan } from './arena';
 import type { Arena } from './arena_cache';
+import { DispatchEncoder, type RunBuffers } from './dispatch_encoder';
+import type { Engine } from './executor';
 import { fillWithSentinels, findOverwritten } from './guards';
-import { bufferBytes } from './buffer_pool';
-import { gridOf, PARAMS_STRIDE, type Engine } from './executor';
-import type { Pipeline } from './pipelines';
-import type { BufferId, DispatchPlan, ProgramPlan } from './plan_types';
+import { memoryPlan } from './memory_plan';
 import { OpTimer } from './op_timer';
+import type { Pipeline } from './pipelines';
+import type { ProgramPlan } from './plan_types';
 import { nodeTimes, pacedTimes } from './profile';
-import { Residents, residentBytes, streamWithin, type Range } from './residents';
+import { makeTensor, placeInputs, rangeOf } from './program_inputs';
+import { Residents, streamWithin } from './residents';
 import { DISPATCH_FLOPS } from './submit_queue';
-import { GpuTensor, ownTensor } from './tensor';
-import type { StreamPlan } from './weight_stream';
-
-/** Exact memory of a recorded program, before anything is loaded. Weights shared with other programs count in full. */
-export function memoryPlan(plan: ProgramPlan, arena: ArenaPlan, stream?: StreamPlan): MemoryPlan {
-  let border = 0;
-  let naiveBorder = 0;
-  for (const buffer of plan.buffers) {
-    if (buffer.kind !== 'input' && buffer.kind !== 'output') continue;
-    border += bufferBytes(buffer.bytes);
-    naiveBorder += bufferBytes(buffer.bytes);
-  }
-  const weightsBytes = residentBytes(plan, stream);
-  const arenaBytes = arena.sizes.reduce((sum, size) => sum + bufferBytes(size), 0) + border;
-  return {
-    weightsBytes,
-    arenaBytes,
-    naiveArenaBytes: arena.naiveBytes + naiveBorder,
-    peakBytes: weightsBytes + arenaBytes,
-    ...(stream ? { streamedBytes: stream.bytesPerRun } : {}),
-  };
-}
-
-/** What one run binds besides the residents. */
-interface RunBuffers {
-  readonly arena: Arena;
-  readonly inputs: ReadonlyMap<string, Range>;
-  readonly outputs: ReadonlyMap<string, Range>;
-}
+import { ownTensor, type GpuTensor } from './tensor';
 
 export class WebgpuProgram implements Program {
   readonly plan: MemoryPlan;
   readonly #engine: Engine;
   readonly #recorded: ProgramPlan;
   readonly #arenaPlan: ArenaPlan;
-  readonly #pipelines: readonly Pipeline[];
   readonly #onDispose: (program: WebgpuProgram) => void;
-  #residents: Residents | undefined;
-  #paramsGroup: GPUBindGroup | undefined;
-  /** Bind groups without inputs and outputs are the same in every run on one arena. */
-  #groupsArena: Arena | undefined;
-  readonly #groups = new Map<number, GPUBindGroup>();
+  /** Undefined once disposed of. */
+  #loaded: { readonly residents: Residents; readonly encoder: DispatchEncoder } | undefined;
   #guardedArena: Arena | undefined;
 
   private constructor(
@@ -81,17 +50,9 @@ export class WebgpuProgram implements Program {
     this.#engine = engine;
     this.#recorded = recorded;
     this.#arenaPlan = arenaPlan;
-    this.#pipelines = pipelines;
-    this.#residents = residents;
     this.#onDispose = onDispose;
+    this.#loaded = { residents, encoder: new DispatchEncoder(engine, recorded, arenaPlan, pipelines, residents) };
     this.plan = memoryPlan(recorded, arenaPlan, residents.streamer?.plan);
-    if (residents.params) {
-      this.#paramsGroup = engine.gpu.device.createBindGroup({
-        label: `${recorded.graph.name} params`,
-        layout: engine.pipelines.paramsLayout,
-        entries: [{ binding: 0, resource: { buffer: residents.params, size: PARAMS_STRIDE } }],
-      });
-    }
   }
 
   /** Compiles the kernels and loads the weights of a recorded program. @throws AppError; nothing is left then */
@@ -157,7 +118,9 @@ export class WebgpuProgram implements Program {
         ({ ms } = await timer.read());
       } else {
         await this.#engine.queue.drain();
-        ms = await pacedTimes(this.#engine, this.#recorded, (pass, i) => this.#dispatch(pass, buffers, i));
+        ms = await pacedTimes(this.#engine, this.#recorded, (pass, i) =>
+          this.#loaded?.encoder.encode(pass, buffers, i),
+        );
       }
     });
     for (const tensor of Object.values(outputs)) tensor.dispose();
@@ -175,7 +138,7 @@ export class WebgpuProgram implements Program {
     timer: OpTimer | undefined,
   ): Promise<StreamTimes | undefined> {
     const submit = (first: number, end: number) => this.#submitRange(buffers, [first, end], signal, timer);
-    const streamer = this.#residents?.streamer;
+    const streamer = this.#loaded?.residents.streamer;
     if (streamer) return streamer.run(submit, signal);
     await submit(0, this.#recorded.dispatches.length);
     return undefined;
@@ -230,10 +193,8 @@ export class WebgpuProgram implements Program {
   }
 
   dispose(): Promise<void> {
-    this.#residents?.dispose();
-    this.#residents = undefined;
-    this.#groups.clear();
-    this.#groupsArena = undefined;
+    this.#loaded?.residents.dispose();
+    this.#loaded = undefined;
     this.#onDispose(this);
     return Promise.resolve();
   }
@@ -246,17 +207,17 @@ export class WebgpuProgram implements Program {
   ): Promise<Record<string, DeviceTensor>> {
     throwIfAborted(signal);
     this.#engine.gpu.assertUsable();
-    if (!this.#residents) throw disposedError(`program ${this.graph.name}`);
+    if (!this.#loaded) throw disposedError(`program ${this.graph.name}`);
     const { pool, arenas } = this.#engine;
     const owned: GpuTensor[] = [];
     let arena: Arena | undefined;
     try {
-      const inputs = this.#inputs(given, owned);
+      const inputs = placeInputs(this.#engine, this.#recorded, given, owned);
       const copies = owned.length;
       const outputs: Record<string, GpuTensor> = {};
       for (const [name, id] of this.graph.outputs) {
         const { shape, elementType } = valueOf(this.graph, id);
-        outputs[name] = this.#tensor(`output ${name}`, shape, elementType);
+        outputs[name] = makeTensor(this.#engine, `output ${name}`, shape, elementType);
         owned.push(outputs[name]);
       }
       arena = arenas.lease(this.graph.name, this.#arenaPlan.sizes);
@@ -272,71 +233,13 @@ export class WebgpuProgram implements Program {
       }
       await work({ arena, inputs, outputs: outputRanges });
       // Not while this run was under way: the program may have been disposed meanwhile, its buffers are gone then.
-      if (!this.#residents) throw disposedError(`program ${this.graph.name}`);
+      if (!this.#loaded) throw disposedError(`program ${this.graph.name}`);
       for (const copy of owned.splice(0, copies)) copy.dispose();
       owned.length = 0;
       return outputs;
     } finally {
       for (const tensor of owned) tensor.dispose();
       if (arena) arenas.giveBack(arena);
-    }
-  }
-
-  #tensor(label: string, shape: readonly number[], elementType: 'f32' | 'i32'): GpuTensor {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const { guardBytes } = this.#engine;
-    const bytes = 4 * shape.reduce((a, b) => a * b, 1) + 2 * guardBytes;
-    return new GpuTensor(this.#engine.pool, this.#engine.pool.allocate(label, bytes, 'tensors', usage), {
-      shape,
-      elementType,
-      byteOffset: guardBytes,
-    });
-  }
-
-  /** Buffers by input name. A tensor given twice is copied, since one buffer cannot be bound writable twice. */
-  #inputs(given: Readonly<Record<string, DeviceTensor>>, owned: GpuTensor[]): Map<string, Range> {
-    const ranges = new Map<string, Range>();
-    const seen = new Set<GPUBuffer>();
-    for (const [name, tensor] of matchInputs(this.graph, given)) {
-      const own = ownTensor(this.#engine.pool, tensor);
-      const wanted = valueOf(this.graph, this.graph.inputs.get(name) ?? -1).elementType;
-      if (own.elementType !== wanted) {
-        throw new AppError(
-          'graph/shape',
-          `${this.graph.name}: input "${name}" must hold ${wanted}, got ${own.elementType}.`,
-          {
-            details: { input: name, wanted, found: own.elementType },
-          },
-        );
-      }
-      this.#checkIds(name, own);
-      let range = rangeOf(own);
-      if (seen.has(range.buffer)) {
-        const copy = this.#tensor(`input ${name}`, own.shape, own.elementType);
-        owned.push(copy);
-        const target = rangeOf(copy);
-        const bytes = 4 * elementCount(own.shape);
-        const encoder = this.#engine.gpu.device.createCommandEncoder({ label: `copy of ${name}` });
-        encoder.copyBufferToBuffer(range.buffer, range.offset, target.buffer, target.offset, bytes);
-        this.#engine.gpu.device.queue.submit([encoder.finish()]);
-        range = target;
-      }
-      seen.add(range.buffer);
-      ranges.set(name, range);
-    }
-    return ranges;
-  }
-
-  #checkIds(name: string, { hostInts }: GpuTensor): void {
-    for (const { input, below, scope } of this.#recorded.idChecks) {
-      if (input !== name || !hostInts) continue;
-      const wrong = hostInts.find((value) => value < 0 || value >= below);
-      if (wrong === undefined) continue;
-      throw new AppError(
-        'argument/invalid',
-        `${this.graph.name}, layer ${scope}: ids of input "${name}" must lie in 0..${below - 1}, got ${wrong}; the tokenizer does not belong to this model.`,
-        { details: { input: name, below, found: wrong } },
-      );
     }
   }
 
@@ -352,64 +255,9 @@ export class WebgpuProgram implements Program {
     for (let i = begin; i < end; i++) {
       const timestampWrites = timer?.writes(i);
       if (timestampWrites) pass = encoder.beginComputePass({ label, timestampWrites });
-      if (pass) this.#dispatch(pass, buffers, i);
+      if (pass) this.#loaded?.encoder.encode(pass, buffers, i);
       if (timestampWrites) pass?.end();
     }
     if (!timer) pass?.end();
   }
-
-  #dispatch(pass: GPUComputePassEncoder, buffers: RunBuffers, index: number): void {
-    const dispatch = this.#recorded.dispatches[index];
-    const pipeline = this.#pipelines[index];
-    if (!dispatch || !pipeline || !this.#paramsGroup) return;
-    pass.setPipeline(pipeline.pipeline);
-    pass.setBindGroup(0, this.#bindGroup(dispatch, pipeline, buffers, index));
-    pass.setBindGroup(1, this.#paramsGroup, [PARAMS_STRIDE * index]);
-    pass.dispatchWorkgroups(...gridOf(dispatch.workgroups, this.#engine.gpu.limits.groupsPerAxis));
-  }
-
-  #bindGroup(dispatch: DispatchPlan, { kernel, layout }: Pipeline, buffers: RunBuffers, index: number): GPUBindGroup {
-    if (this.#groupsArena !== buffers.arena) {
-      this.#groups.clear();
-      this.#groupsArena = buffers.arena;
-    }
-    const known = this.#groups.get(index);
-    if (known) return known;
-    let passing = false;
-    const entries = kernel.bindings.map(({ name, binding }) => {
-      const operand = dispatch.bindings[name];
-      if (!operand) {
-        const dummy = this.#residents?.dummy(binding);
-        if (!dummy) throw disposedError(`program ${this.graph.name}`);
-        return { binding, resource: { ...dummy, size: 256 } };
-      }
-      const kind = this.#recorded.buffers[operand.buffer]?.kind;
-      passing ||= kind === 'input' || kind === 'output';
-      const { buffer, offset } = this.#locate(operand.buffer, buffers, index);
-      return { binding, resource: { buffer, offset: offset + operand.offset, size: operand.bytes } };
-    });
-    const group = this.#engine.gpu.device.createBindGroup({ label: kernel.label, layout, entries });
-    if (!passing) this.#groups.set(index, group);
-    return group;
-  }
-
-  #locate(id: BufferId, { arena, inputs, outputs }: RunBuffers, dispatch: number): Range {
-    const planned = this.#recorded.buffers[id];
-    let found: Range | undefined;
-    if (planned?.kind === 'input' || planned?.kind === 'output') {
-      found = (planned.kind === 'input' ? inputs : outputs).get(planned.name);
-    } else if (planned?.kind === 'temp') {
-      const placement = this.#arenaPlan.placements.get(id);
-      const pooled = placement && arena.buffers[placement.arena];
-      found = pooled && { buffer: pooled.buffer, offset: placement.offset };
-    } else {
-      found = this.#residents?.range(id, dispatch);
-    }
-    if (!found) throw disposedError(`program ${this.graph.name}`);
-    return found;
-  }
-}
-
-function rangeOf({ buffer, byteOffset }: GpuTensor): Range {
-  return { buffer, offset: byteOffset };
 }

@@ -6,17 +6,17 @@
 import { AppError } from '../../base/errors';
 import { elementCount } from '../../base/shape';
 import { valueOf, type AnyNode, type Graph, type Value, type ValueId } from '../../graph/ir';
-import { namedWeight } from '../../graph/load_weight';
 import { opDef } from '../../graph/ops/registry';
 import type { WeightMap } from '../../graph/weights';
 import { ALIASES, Readers, type Deferred } from './deferred';
+import { cutCall } from './dispatch_cut';
 import { shareInPlace } from './in_place';
-import type { ParamValue } from './kernel_sources';
+import type { OpContext } from './op_context';
 import { OP_RECORDERS, type RecordOp } from './ops/registry';
 import { recordLayoutCopy } from './ops/strided';
-import type { BufferId, DispatchPlan, IdCheck, Operand, PlannedBuffer, PlannedWeight, ProgramPlan } from './plan_types';
+import { PlanBuffers } from './plan_buffers';
+import type { BufferId, DispatchPlan, IdCheck, Operand, ProgramPlan } from './plan_types';
 import type { Tuning } from './tuning';
-import { planWeight, type WeightForm } from './weights/weight_plan';
 
 export interface RecordOptions {
   readonly maxBindingBytes: number;
@@ -27,55 +27,6 @@ export interface RecordOptions {
   readonly apart?: boolean;
 }
 
-/** A matrix weight as kernels see it: the plan, and operands of each part. */
-export interface MatrixOperand {
-  readonly weight: PlannedWeight;
-  readonly parts: readonly {
-    readonly quants: Operand;
-    readonly scales: Operand;
-    readonly rowStart: number;
-    readonly rows: number;
-  }[];
-}
-
-export interface KernelCall {
-  readonly kernel: readonly string[];
-  readonly overrides?: Readonly<Record<string, number>>;
-  readonly bindings: Readonly<Record<string, Operand | undefined>>;
-  readonly params: Readonly<Record<string, ParamValue>>;
-  /** As in `DispatchPlan`. */
-  readonly inPlace?: DispatchPlan['inPlace'];
-  readonly workgroups: number;
-  /** Share of the node's FLOPs; default all. */
-  readonly share?: number;
-}
-
-/** What the recorder of an operator may do. */
-export interface OpContext {
-  readonly tuning: Tuning;
-  readonly maxBindingBytes: number;
-  value(id: ValueId): Value;
-  /** The data of a value, made distinct from those in `apart`, since kernels bind everything writable. */
-  operand(id: ValueId): Operand;
-  optional(id: ValueId | undefined): Operand | undefined;
-  /** Where the node's result goes. */
-  result(): Operand;
-  temp(bytes: number): Operand;
-  resident(data: Float32Array | Int32Array): Operand;
-  matrix(id: ValueId, form: 'matrix' | 'conv'): MatrixOperand;
-  /** Appends a kernel call; `groupOffset` is filled in. */
-  call(call: KernelCall): void;
-  /** The one node that reads a value, once, renamings looked through; undefined for results of the graph. */
-  onlyReader(id: ValueId): AnyNode | undefined;
-  /** Whether two values are the same data under other shapes. */
-  sameData(a: ValueId | undefined, b: ValueId | undefined): boolean;
-  /** Leaves a value to its only reader: it gets no buffer. */
-  defer(id: ValueId, what: Deferred): void;
-  deferred(id: ValueId | undefined): Deferred | undefined;
-  /** Token ids must lie below `count` where the host can know them. */
-  checkIds(id: ValueId, count: number): void;
-}
-
 /** Records a whole graph. @throws AppError 'backend/unsupported-op', 'backend/out-of-memory', 'graph/unknown-weight' */
 export function recordProgram(graph: Graph, weights: WeightMap, options: RecordOptions): ProgramPlan {
   const plan = new Recorder(graph, weights, options).record();
@@ -84,11 +35,8 @@ export function recordProgram(graph: Graph, weights: WeightMap, options: RecordO
 
 class Recorder {
   readonly #graph: Graph;
-  readonly #weights: WeightMap;
   readonly #options: RecordOptions;
-  readonly #buffers: PlannedBuffer[] = [];
-  readonly #planned: PlannedWeight[] = [];
-  readonly #plannedByKey = new Map<string, { weight: PlannedWeight; buffers: BufferId[] }>();
+  readonly #buffers: PlanBuffers;
   readonly #dispatches: DispatchPlan[] = [];
   readonly #operands = new Map<ValueId, Operand>();
   readonly #outputs = new Map<string, Operand>();
@@ -102,8 +50,8 @@ class Recorder {
 
   constructor(graph: Graph, weights: WeightMap, options: RecordOptions) {
     this.#graph = graph;
-    this.#weights = weights;
     this.#options = options;
+    this.#buffers = new PlanBuffers(graph, weights, options.maxBindingBytes);
     this.#needed = neededNodes(graph);
     this.#readers = new Readers(graph, this.#needed);
   }
@@ -121,35 +69,26 @@ class Recorder {
     for (const [name, id] of graph.outputs) this.#output(name, id);
     return {
       graph,
-      buffers: this.#buffers,
-      weights: this.#planned,
+      buffers: this.#buffers.buffers,
+      weights: this.#buffers.weights,
       dispatches: this.#dispatches,
       outputs: this.#outputs,
       idChecks: this.#idChecks,
     };
   }
 
-  #buffer(buffer: PlannedBuffer): Operand {
-    const { maxBindingBytes } = this.#options;
-    if (buffer.kind !== 'weight' && buffer.bytes > maxBindingBytes) {
-      const scope = this.#graph.nodes[this.#node]?.scope ?? 'border';
-      throw new AppError(
-        'backend/out-of-memory',
-        `${this.#graph.name}, layer ${scope}: one tensor must fit the device's binding limit of ${maxBindingBytes} bytes, got ${buffer.bytes}; choose a smaller picture or a tiled autoencoder.`,
-        { details: { scope, bytes: buffer.bytes, limit: maxBindingBytes } },
-      );
-    }
-    this.#buffers.push(buffer);
-    return { buffer: this.#buffers.length - 1, offset: 0, bytes: buffer.bytes };
+  /** Layer under recording, for messages. */
+  get #scope(): string {
+    return this.#graph.nodes[this.#node]?.scope ?? 'border';
   }
 
   #temp(bytes: number): Operand {
-    return this.#buffer({ kind: 'temp', bytes: Math.max(4, bytes) });
+    return this.#buffers.temp(bytes, this.#scope);
   }
 
   #input(name: string, value: Value): void {
     const bytes = 4 * elementCount(value.shape);
-    const given = this.#buffer({ kind: 'input', name, bytes });
+    const given = this.#buffers.add({ kind: 'input', name, bytes }, this.#scope);
     if (!isReordered(value)) {
       this.#operands.set(value.id, given);
       return;
@@ -175,12 +114,12 @@ class Recorder {
   #output(name: string, id: ValueId): void {
     const value = valueOf(this.#graph, id);
     const operand = this.#operand(id);
-    const buffer = this.#buffers[operand.buffer];
+    const buffer = this.#buffers.buffers[operand.buffer];
     if (buffer?.kind === 'output' && buffer.name === name) {
       this.#outputs.set(name, operand);
       return;
     }
-    const target = this.#buffer({ kind: 'output', name, bytes: operand.bytes });
+    const target = this.#buffers.add({ kind: 'output', name, bytes: operand.bytes }, this.#scope);
     recordLayoutCopy(
       this.#context(undefined),
       value.shape,
@@ -197,54 +136,15 @@ class Recorder {
     const value = valueOf(this.#graph, id);
     let operand: Operand;
     if (value.source.kind === 'constant') {
-      const { data } = value.source;
-      operand = this.#buffer({ kind: 'resident', data, bytes: 4 * data.length });
+      operand = this.#buffers.resident(value.source.data, this.#scope);
     } else if (value.source.kind === 'weight') {
       const bytes = 4 * elementCount(value.shape);
-      operand = { ...this.#weight(id, 'plain').operand, bytes };
+      operand = { ...this.#buffers.plainWeight(id, this.#scope), bytes };
     } else {
       throw new AppError('internal/unexpected', `${this.#graph.name}: value ${id} was read before it was computed.`);
     }
     this.#operands.set(id, operand);
     return operand;
-  }
-
-  #weight(id: ValueId, form: WeightForm) {
-    const value = valueOf(this.#graph, id);
-    if (value.source.kind !== 'weight') {
-      throw new AppError(
-        'backend/unsupported-op',
-        `${this.#graph.name}, layer ${this.#graph.nodes[this.#node]?.scope ?? ''}: the matrix of a linear layer, convolution or embedding must be a weight, got a computed value.`,
-      );
-    }
-    const { name } = value.source;
-    const key = `${form} ${value.shape.join('x')} ${name}`;
-    let known = this.#plannedByKey.get(key);
-    if (!known) {
-      const plan = planWeight(name, namedWeight(this.#weights, name), value.shape, form, this.#options);
-      const weight = { plan, form, shape: value.shape, value: id };
-      const index = this.#planned.push(weight) - 1;
-      const buffers = plan.parts.map((part, p) => {
-        const { buffer } = this.#buffer({ kind: 'weight', weight: index, part: p, bytes: part.bytes });
-        return buffer;
-      });
-      known = { weight, buffers };
-      this.#plannedByKey.set(key, known);
-    }
-    return { ...known, operand: { buffer: known.buffers[0] ?? -1, offset: 0, bytes: known.weight.plan.bytes } };
-  }
-
-  #matrix(id: ValueId, form: 'matrix' | 'conv'): MatrixOperand {
-    const { weight, buffers } = this.#weight(id, form);
-    const parts = weight.plan.parts.map((part, i) => {
-      const buffer = buffers[i] ?? -1;
-      const quants = { buffer, offset: 0, bytes: part.quantBytes };
-      // Unused scales are bound to the quants: both are read only.
-      const scales =
-        part.scaleBytes === 0 ? quants : { buffer, offset: part.scalesOffset, bytes: part.bytes - part.scalesOffset };
-      return { quants, scales, rowStart: part.rowStart, rows: part.rows };
-    });
-    return { weight, parts };
   }
 
   #recordNode(node: AnyNode): void {
@@ -288,9 +188,12 @@ class Recorder {
       optional: (id) => (id === undefined ? undefined : context.operand(id)),
       result: () => this.#result(node),
       temp: (bytes) => this.#temp(bytes),
-      resident: (data) => this.#buffer({ kind: 'resident', data, bytes: 4 * data.length }),
-      matrix: (id, form) => this.#matrix(id, form),
-      call: (call) => this.#call(call, flops * (call.share ?? 1)),
+      resident: (data) => this.#buffers.resident(data, this.#scope),
+      matrix: (id, form) => this.#buffers.matrix(id, form, this.#scope),
+      call: (call) => {
+        const node = { position: this.#node, flops: flops * (call.share ?? 1) };
+        this.#dispatches.push(...cutCall(call, node, this.#options.dispatchFlops));
+      },
       checkIds: (id, count) => {
         const value = valueOf(this.#graph, this.#readers.root(id));
         if (value.source.kind !== 'input') return;
@@ -306,29 +209,10 @@ class Recorder {
     if (known) return known;
     const bytes = 4 * elementCount(valueOf(this.#graph, node.output).shape);
     const name = this.#direct.get(node.output);
-    const operand = name === undefined ? this.#temp(bytes) : this.#buffer({ kind: 'output', name, bytes });
+    const operand =
+      name === undefined ? this.#temp(bytes) : this.#buffers.add({ kind: 'output', name, bytes }, this.#scope);
     this.#operands.set(node.output, operand);
     return operand;
-  }
-
-  /** Long calls become several dispatches of whole workgroups: one dispatch must not hold the device for long. */
-  #call(call: KernelCall, flops: number): void {
-    const pieces = Math.min(call.workgroups, Math.max(1, Math.ceil(flops / this.#options.dispatchFlops)));
-    const perPiece = Math.ceil(call.workgroups / pieces);
-    for (let first = 0; first < call.workgroups; first += perPiece) {
-      const workgroups = Math.min(perPiece, call.workgroups - first);
-      this.#dispatches.push({
-        kernel: call.kernel,
-        overrides: call.overrides ?? {},
-        bindings: call.bindings,
-        params: { ...call.params, groupOffset: first },
-        ...(call.inPlace ? { inPlace: call.inPlace } : {}),
-        workgroups,
-        firstWorkgroup: first,
-        node: this.#node,
-        flops: flops * (workgroups / call.workgroups),
-      });
-    }
   }
 }
 

@@ -2,11 +2,9 @@
  * Brings stored weights into the kernels' order on the device: raw bytes go up in chunks, a kernel writes the words. The
  * host only reads the file. Bit for bit what `weights/repack_blocks.ts` and `weights/pack_weight.ts` do without it.
  */
-import type { BufferPool, PooledBuffer } from './buffer_pool';
-import type { GpuDevice } from './device';
-import { gridOf, PARAMS_STRIDE } from './executor';
-import { writeParams } from './kernel_sources';
-import type { PipelineCache, Pipeline } from './pipelines';
+import type { Engine } from './executor';
+import type { SingleCall } from './kernel_calls';
+import type { Pipeline } from './pipelines';
 import { scaleBytesOf, type RepackLayout } from './weights/block_layouts';
 import type { DeviceRepack, RawBlocks, RawRows } from './weights/pack_weight';
 import { repackTable } from './weights/repack_table';
@@ -25,85 +23,75 @@ export interface PartTarget {
 interface Kernels {
   readonly blocks: Pipeline;
   readonly rows: Pipeline;
-  readonly upload: PooledBuffer;
-  readonly params: PooledBuffer;
-  readonly paramsGroup: GPUBindGroup;
+  readonly upload: GPUBuffer;
 }
 
 export class Repacker {
-  readonly #gpu: GpuDevice;
-  readonly #pool: BufferPool;
-  readonly #pipelines: PipelineCache;
-  #kernels: Promise<Kernels> | undefined;
-  readonly #tables = new Map<RepackLayout, PooledBuffer>();
+  readonly #engine: Pick<Engine, 'gpu' | 'pool' | 'pipelines' | 'calls'>;
+  /** The chunk under way, and a recipe per layout: made with the first weight that needs them. */
+  readonly #buffers = new Map<RepackLayout | 'upload', Promise<GPUBuffer>>();
 
-  constructor(gpu: GpuDevice, pool: BufferPool, pipelines: PipelineCache) {
-    this.#gpu = gpu;
-    this.#pool = pool;
-    this.#pipelines = pipelines;
+  constructor(engine: Pick<Engine, 'gpu' | 'pool' | 'pipelines' | 'calls'>) {
+    this.#engine = engine;
   }
 
-  /** What `packPart` hands raw chunks to, for one part. @throws AppError 'backend/compile', 'backend/out-of-memory' */
+  /**
+   * What `packPart` hands raw chunks to, for one part.
+   * @throws AppError 'backend/compile', 'backend/out-of-memory', also from what is returned; the next call tries anew
+   */
   async sinkFor(part: WeightPart, target: PartTarget): Promise<DeviceRepack> {
-    this.#kernels ??= this.#open();
-    let kernels: Kernels;
-    try {
-      kernels = await this.#kernels;
-    } catch (error) {
-      this.#kernels = undefined;
-      throw error;
-    }
+    const { pipelines } = this.#engine;
+    const [blocks, rows, upload] = await Promise.all([
+      pipelines.get(['lib/index', 'repack_blocks'], {}),
+      pipelines.get(['lib/index', 'repack_rows'], {}),
+      this.#once('upload', () => this.#allocate('raw weights', UPLOAD_BYTES)),
+    ]);
+    const kernels = { blocks, rows, upload };
     return {
       maxBytes: UPLOAD_BYTES,
       blocks: (chunk) => this.#blocks(kernels, part, target, chunk),
-      rows: (chunk) => this.#rows(kernels, part, target, chunk),
+      rows: (chunk) => {
+        this.#rows(kernels, part, target, chunk);
+      },
     };
   }
 
-  async #open(): Promise<Kernels> {
-    const [blocks, rows] = await Promise.all([
-      this.#pipelines.get(['lib/index', 'repack_blocks'], {}),
-      this.#pipelines.get(['lib/index', 'repack_rows'], {}),
-    ]);
-    const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const upload = this.#pool.allocate('raw weights', UPLOAD_BYTES, 'fixed', storage);
-    const params = this.#pool.allocate('repack params', PARAMS_STRIDE, 'fixed', uniform);
-    try {
-      await this.#pool.settle();
-    } catch (error) {
-      this.#pool.free(upload);
-      this.#pool.free(params);
-      throw error;
+  #once(key: RepackLayout | 'upload', make: () => Promise<GPUBuffer>): Promise<GPUBuffer> {
+    let made = this.#buffers.get(key);
+    if (!made) {
+      made = make();
+      this.#buffers.set(key, made);
+      // A failure is not remembered: the device may have room later.
+      made.catch(() => this.#buffers.delete(key));
     }
-    const paramsGroup = this.#gpu.device.createBindGroup({
-      label: 'repack params',
-      layout: this.#pipelines.paramsLayout,
-      entries: [{ binding: 0, resource: { buffer: params.buffer, size: PARAMS_STRIDE } }],
-    });
-    return { blocks, rows, upload, params, paramsGroup };
+    return made;
   }
 
-  #table(layout: RepackLayout): GPUBuffer {
-    let table = this.#tables.get(layout);
-    if (!table) {
+  async #allocate(label: string, bytes: number): Promise<GPUBuffer> {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    return (await this.#engine.pool.allocateNow(label, bytes, 'fixed', usage)).buffer;
+  }
+
+  #recipe(layout: RepackLayout): Promise<GPUBuffer> {
+    return this.#once(layout, async () => {
       const words = repackTable(layout);
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-      table = this.#pool.allocate('repack recipes', words.byteLength, 'fixed', usage);
-      this.#gpu.device.queue.writeBuffer(table.buffer, 0, words);
-      this.#tables.set(layout, table);
-    }
-    return table.buffer;
+      const buffer = await this.#allocate('repack recipe', words.byteLength);
+      this.#engine.gpu.device.queue.writeBuffer(buffer, 0, words);
+      return buffer;
+    });
   }
 
-  #blocks(kernels: Kernels, part: WeightPart, { buffer, offset }: PartTarget, chunk: RawBlocks): void {
+  async #blocks(kernels: Kernels, part: WeightPart, { buffer, offset }: PartTarget, chunk: RawBlocks): Promise<void> {
     const { layout, blocks, firstBlock } = chunk;
     const scaleBytes = scaleBytesOf(layout);
     const halves = 'halfAt' in layout.scales;
     const scaleWords = halves ? 0 : scaleBytes / 4;
     const words = blocks * (layout.quants.length + scaleWords) + (halves ? Math.ceil(blocks / 2) : 0);
-    this.#run(kernels, kernels.blocks, chunk.raw, Math.ceil(words / 256), {
-      values: {
+    const recipes = { buffer: await this.#recipe(layout) };
+    this.#run(kernels.upload, chunk.raw, {
+      pipeline: kernels.blocks,
+      workgroups: Math.ceil(words / 256),
+      params: {
         blocks,
         blockBytes: layout.blockBytes,
         quantWords: layout.quants.length,
@@ -113,7 +101,7 @@ export class Repacker {
         scaleStart: (firstBlock * scaleBytes) / 4,
       },
       bindings: {
-        recipes: { buffer: this.#table(layout) },
+        recipes,
         quants: { buffer, offset, size: part.quantBytes },
         // Codes have none among them; nothing is written then, but the binding must not lie over another.
         scales:
@@ -128,8 +116,10 @@ export class Repacker {
     const { elementBytes, rows, rowElems, channels, taps, firstRow } = chunk;
     const elements = rows * rowElems;
     const count = Math.ceil((elements * elementBytes) / 4);
-    this.#run(kernels, kernels.rows, chunk.raw, Math.ceil(count / 256), {
-      values: {
+    this.#run(kernels.upload, chunk.raw, {
+      pipeline: kernels.rows,
+      workgroups: Math.ceil(count / 256),
+      params: {
         count,
         perWord: 4 / elementBytes,
         elements,
@@ -143,43 +133,10 @@ export class Repacker {
   }
 
   /** Everything in one turn: the next chunk's writes come behind this one's commands. */
-  #run(
-    { upload, params, paramsGroup }: Kernels,
-    { kernel, pipeline, layout }: Pipeline,
-    raw: Uint8Array<ArrayBuffer>,
-    workgroups: number,
-    given: {
-      readonly values: Readonly<Record<string, number>>;
-      readonly bindings: Readonly<Record<string, GPUBufferBinding | undefined>>;
-    },
-  ): void {
-    const { device, limits } = this.#gpu;
-    device.queue.writeBuffer(upload.buffer, 0, wholeWords(raw));
-    const view = new DataView(new ArrayBuffer(PARAMS_STRIDE));
-    writeParams(kernel, { ...given.values, groupOffset: 0 }, view, 0);
-    device.queue.writeBuffer(params.buffer, 0, view.buffer);
-    const group = device.createBindGroup({
-      label: kernel.label,
-      layout,
-      entries: kernel.bindings.map(({ name, binding }) => ({
-        binding,
-        resource: name === 'raw' ? { buffer: upload.buffer } : (given.bindings[name] ?? { buffer: this.#nothing() }),
-      })),
-    });
-    const encoder = device.createCommandEncoder({ label: kernel.label });
-    const pass = encoder.beginComputePass({ label: kernel.label });
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.setBindGroup(1, paramsGroup, [0]);
-    pass.dispatchWorkgroups(...gridOf(workgroups, limits.groupsPerAxis));
-    pass.end();
-    device.queue.submit([encoder.finish()]);
-  }
-
-  #dummy: PooledBuffer | undefined;
-  #nothing(): GPUBuffer {
-    this.#dummy ??= this.#pool.allocate('repack dummy', 16, 'fixed', GPUBufferUsage.STORAGE);
-    return this.#dummy.buffer;
+  #run(upload: GPUBuffer, raw: Uint8Array<ArrayBuffer>, call: SingleCall): void {
+    const { gpu, calls } = this.#engine;
+    gpu.device.queue.writeBuffer(upload, 0, wholeWords(raw));
+    calls.submit('repack', [{ ...call, bindings: { ...call.bindings, raw: { buffer: upload } } }]);
   }
 }
 

@@ -67,6 +67,9 @@ export class Streamer {
     signal: AbortSignal | undefined,
   ): Promise<StreamTimes> {
     let [loadMs, waitMs] = [0, 0];
+    /** Since when the device has had no dispatches of this run. */
+    let idleSince: number | undefined = performance.now();
+    let current = -1;
     const load = async (group: number): Promise<void> => {
       const begun = performance.now();
       await this.#load(group, signal);
@@ -75,12 +78,18 @@ export class Streamer {
     let next = load(0);
     try {
       for (const [g, { first, end }] of this.plan.groups.entries()) {
-        const begun = performance.now();
         await next;
-        waitMs += performance.now() - begun;
+        if (idleSince !== undefined) waitMs += performance.now() - idleSince;
+        idleSince = undefined;
         // Its slot was read by group g - 1 last, whose commands are all in the queue: writes come behind them.
         if (g + 1 < this.plan.groups.length) next = load(g + 1);
+        current = g;
         await submit(first, end);
+        const noteIdle = () => {
+          if (current === g) idleSince = performance.now();
+        };
+        // A lost device is reported by what waits for it.
+        this.#engine.gpu.idle().then(noteIdle, noteIdle);
       }
     } finally {
       await next.catch(() => undefined);

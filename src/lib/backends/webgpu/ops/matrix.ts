@@ -1,7 +1,7 @@
 /** Linear layers and convolutions, and what they take over from the nodes before them. */
 import { elementCount } from '../../../base/shape';
 import type { AnyNode, Node, ValueId } from '../../../graph/ir';
-import type { MatrixOperand, OpContext } from '../recorder';
+import type { MatrixOperand, OpContext } from '../op_context';
 import type { GemmShape } from '../tuning';
 import { activationCode } from './codes';
 import { recordProduct, type Prologue, type Product } from './product';

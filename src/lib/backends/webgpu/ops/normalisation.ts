@@ -2,7 +2,7 @@
 import { elementCount } from '../../../base/shape';
 import type { Node, ValueId } from '../../../graph/ir';
 import type { Operand } from '../plan_types';
-import type { OpContext } from '../recorder';
+import type { OpContext } from '../op_context';
 import { activationCode, X_IN_PLACE } from './codes';
 import { takesAffine } from './matrix';
 import type { RecordOp } from './registry';

@@ -1,7 +1,7 @@
 /** Operators that treat each element alike: unary, gated, binary, modulate, linear combinations. */
 import { elementCount } from '../../../base/shape';
 import type { Operand } from '../plan_types';
-import type { OpContext } from '../recorder';
+import type { OpContext } from '../op_context';
 import { activationCode, UNARY_CODES, X_IN_PLACE } from './codes';
 import { recordRowNorm } from './normalisation';
 import type { RecordOp } from './registry';

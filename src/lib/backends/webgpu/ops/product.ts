@@ -3,7 +3,7 @@
  * nodes around a layer leave to it (a norm's scale and shift, a low-rank side path) arrives as fragments of that kernel.
  */
 import type { Operand } from '../plan_types';
-import type { KernelCall, MatrixOperand, OpContext } from '../recorder';
+import type { KernelCall, MatrixOperand, OpContext } from '../op_context';
 import type { GemmChoice, Scratch } from '../tuning';
 import { recordScratch, scratchRows } from './scratch';
 

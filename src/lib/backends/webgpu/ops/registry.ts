@@ -1,7 +1,7 @@
 /** How each operator is recorded. Operators that only rename data (reshape, image ↔ tokens) are the recorder's own. */
 import type { Node } from '../../../graph/ir';
 import type { OpName } from '../../../graph/ops/registry';
-import type { OpContext } from '../recorder';
+import type { OpContext } from '../op_context';
 import { recordAttention } from './attention';
 import { recordConv2d, recordLinear } from './matrix';
 import { recordGroupNorm, recordLayerNorm, recordRmsNorm } from './normalisation';

@@ -1,6 +1,6 @@
 /** Quantized weights decoded once per product: rows as f16 or f32 in the arena, taps before channels. */
 import type { Operand } from '../plan_types';
-import type { MatrixOperand, OpContext } from '../recorder';
+import type { MatrixOperand, OpContext } from '../op_context';
 import type { Scratch } from '../tuning';
 import { alignUp, type WeightPlan } from '../weights/weight_plan';
 

@@ -3,7 +3,7 @@ import { AppError } from '../../../base/errors';
 import type { Shape } from '../../../base/shape';
 import type { Value } from '../../../graph/ir';
 import type { Operand } from '../plan_types';
-import type { OpContext } from '../recorder';
+import type { OpContext } from '../op_context';
 import { OFFSET_ALIGNMENT } from '../weights/weight_plan';
 import type { RecordOp } from './registry';
 
