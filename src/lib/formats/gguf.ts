@@ -169,7 +169,8 @@ function readTensorInfo(file: string, cursor: GgufCursor, alignment: number): Te
     throw fileError(
       'file/bad-shape',
       where,
-      `rows of ${rowElems} are no multiple of the ${type.id} block of ${type.blockElems}`,
+      `shape [${shape.join(', ')}]: rows of ${rowElems} are no multiple of the ${type.id} block of ${type.blockElems}`,
+      { details: { tensor: name, shape, type: type.id, blockElems: type.blockElems } },
     );
   }
   const byteLength = checkedBytes(where, type, elements);

@@ -6,6 +6,7 @@ import { ggufHeader } from '../../../src/lib/formats/gguf_write';
 import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
 import { writeSafetensors } from '../../../src/lib/formats/safetensors_write';
 import { dequantizeTensor } from '../../../src/lib/quant/dequantize';
+import { QUANT_TYPES, quantType } from '../../../src/lib/quant/registry';
 import { onnxSample, source, torchPickle, torchSample } from './sample_files';
 
 const global = (module: string, name: string) => [0x63, ...strToU8(`${module}\n${name}\n`)];
@@ -105,6 +106,27 @@ describe('GGUF', () => {
     file.set(bytes);
     await expect(openTensorIndex(source(file))).rejects.toMatchObject({ code: 'file/bad-shape' });
   });
+
+  const blockTypes = QUANT_TYPES.filter(({ ggmlType, blockElems }) => ggmlType !== undefined && blockElems > 1);
+  it.each(blockTypes.map(({ id }) => id))(
+    'whose rows are no whole number of %s blocks are refused with tensor, shape and block',
+    async (id) => {
+      const { blockElems } = quantType(id);
+      const { bytes, ranges } = ggufHeader(
+        [{ name: 'a.weight', type: id, shape: [blockElems, 2 * blockElems] }],
+        new Map(),
+      );
+      // The header claims rows of one and a half blocks; there would be bytes enough.
+      const inner = Buffer.from(bytes).indexOf('a.weight') + 'a.weight'.length + 4;
+      new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(inner, BigInt(1.5 * blockElems), true);
+      const file = source(Buffer.concat([bytes, Buffer.alloc(ranges[0]?.end ?? 0)]), 'rows.gguf');
+      const error: unknown = await openTensorIndex(file).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code: 'file/bad-shape', details: { tensor: 'a.weight', type: id, blockElems } });
+      const shape = `[${blockElems}, ${1.5 * blockElems}]`;
+      expect((error as Error).message).toContain(`tensor "a.weight": shape ${shape}: rows of ${1.5 * blockElems}`);
+      expect((error as Error).message).toContain(`${id} block of ${blockElems}`);
+    },
+  );
 });
 
 describe('ONNX', () => {
