@@ -39,3 +39,11 @@ export function alarms(rows: readonly BenchRow[], file: string): readonly string
   console.error(`no baseline in ${file}: nothing was compared`);
   return [];
 }
+
+/** Rows of a stored report with those of a run in their place: a run of some parts leaves the others as they were. */
+export function renewed(rows: readonly BenchRow[], file: string): readonly BenchRow[] {
+  const made = new Map(rows.map((row) => [row.name, row]));
+  const kept = (baselineOf(file)?.rows ?? []).map((row) => made.get(row.name) ?? row);
+  const known = new Set(kept.map(({ name }) => name));
+  return [...kept, ...rows.filter(({ name }) => !known.has(name))];
+}

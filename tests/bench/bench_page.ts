@@ -31,6 +31,8 @@ export async function inBenchPage<T>(
   try {
     const page = await browser.newPage();
     page.on('pageerror', (error) => console.error(error.message));
+    // How far it is, for slow adapters.
+    page.on('console', (message) => message.type() === 'info' && console.error(message.text()));
     const url = server.resolvedUrls?.local[0];
     if (url === undefined) throw new Error('bench: the page server gave no address');
     await page.goto(new URL(`tests/bench/${name}`, url).href);

@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- reload [sd15 sdxl flux chromium]`: cold and warm load, a switch to another model that shares its
- * autoencoder and text encoders, and back, adapters put on and taken off: bytes read from the file, time, JS heap, bytes
- * on the device; and the heap of Chromium while it loads a file of 4 GB. Files are sparse, of true size; the device counts
- * and computes nothing, so that the figures are those of reading and handing over.
+ * `npm run bench -- reload [sd15 sdxl flux chromium streaming] [--software]`: cold and warm load, a switch to another
+ * model that shares its autoencoder and text encoders, and back, adapters put on and taken off: bytes read from the file,
+ * time, JS heap, bytes on the device; and the heap of Chromium while it loads a file of 4 GB. Files are sparse, of true
+ * size; the device counts and computes nothing, so that the figures are those of reading and handing over. `streaming`
+ * computes, on Chromium's adapter: how much of the reading in every run hides behind it.
  */
 import { open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,6 +26,7 @@ import { diskKernels } from '../kernels/node_kernels';
 import { defineGpuConstants, NullGpu } from '../unit/backends/webgpu/null_gpu';
 import { placed } from './placed_part';
 import { loadInChromium } from './reload_chromium';
+import { streamInChromium } from './stream_chromium';
 import type { BenchResult } from './main';
 import type { BenchRow } from './report';
 
@@ -209,19 +211,38 @@ async function embedding(): Promise<void> {
   for (const tensor of tensors.values()) await dequantizeTensor(tensor);
 }
 
+async function heapInChromium(): Promise<{ rows: BenchRow[]; failures: string[] }> {
+  const row = await loadInChromium();
+  const heap = row.figures?.['heapBytes'] ?? Infinity;
+  const within = heap <= HEAP_LIMIT_BYTES;
+  return {
+    rows: [row],
+    failures: within ? [] : [`${row.name}: heap ${heap} bytes, at most ${HEAP_LIMIT_BYTES}`],
+  };
+}
+
+const SIZES = ['sd15', 'sdxl', 'flux'];
+
 export async function bench(words: readonly string[]): Promise<BenchResult> {
   defineGpuConstants();
   const rows: BenchRow[] = [];
   const failures: string[] = [];
-  for (const id of words.length > 0 ? words : ['sd15', 'sdxl', 'flux', 'chromium']) {
-    if (id !== 'chromium') {
-      rows.push(...(await measure(id)));
-      continue;
-    }
-    const row = await loadInChromium();
-    rows.push(row);
-    const heap = row.figures?.['heapBytes'] ?? Infinity;
-    if (heap > HEAP_LIMIT_BYTES) failures.push(`${row.name}: heap ${heap} bytes, at most ${HEAP_LIMIT_BYTES}`);
+  const software = words.includes('--software');
+  const parts: Readonly<Record<string, () => Promise<{ rows: BenchRow[]; failures?: string[] }>>> = {
+    ...Object.fromEntries(SIZES.map((id) => [id, async () => ({ rows: await measure(id) })])),
+    chromium: heapInChromium,
+    streaming: () => streamInChromium(software),
+  };
+  const named = words.filter((word) => word !== '--software');
+  const wrong = named.find((word) => !Object.hasOwn(parts, word));
+  if (wrong !== undefined) {
+    console.error(`npm run bench -- reload [${Object.keys(parts).join(' ')}] [--software]: no part ${wrong}`);
+    process.exit(2);
+  }
+  for (const id of named.length > 0 ? named : Object.keys(parts)) {
+    const made = await parts[id]?.();
+    rows.push(...(made?.rows ?? []));
+    failures.push(...(made?.failures ?? []));
   }
   return { rows, failures };
 }

@@ -1,6 +1,9 @@
 /** The alarm of the benches: counted figures are strict, measured ones have room, new ones are no alarm. */
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { worsened } from '../../bench/alarm';
+import { renewed, worsened } from '../../bench/alarm';
 
 const row = (name: string, figures: Record<string, number>) => ({ name, ours: 1, unit: 's', figures });
 const baseline = [
@@ -21,4 +24,12 @@ it('names what has grown, and by how much', () => {
   const [heap, time] = worsened([row('load', { heapBytes: 2 ** 26, seconds: 16 })], baseline);
   expect(heap).toContain('heapBytes');
   expect(time).toContain('seconds 1 -> 16');
+});
+
+it('a run of some parts leaves the stored figures of the others', () => {
+  const file = join(tmpdir(), `sketchforge-${process.pid}-baseline.json`);
+  writeFileSync(file, JSON.stringify({ rows: baseline }));
+  const [load, added] = [row('load', { readBytes: 7 }), row('new', { readBytes: 9 })];
+  expect(renewed([added, load], file)).toEqual([load, baseline[1], added]);
+  expect(renewed([added], `${file} that is not there`)).toEqual([added]);
 });
