@@ -107,7 +107,7 @@ describe('GGUF', () => {
     await expect(openTensorIndex(source(file))).rejects.toMatchObject({ code: 'file/bad-shape' });
   });
 
-  const blockTypes = QUANT_TYPES.filter(({ ggmlType, blockElems }) => ggmlType !== undefined && blockElems > 1);
+  const blockTypes = QUANT_TYPES.filter((type) => 'ggmlType' in type && type.blockElems > 1);
   it.each(blockTypes.map(({ id }) => id))(
     'whose rows are no whole number of %s blocks are refused with tensor, shape and block',
     async (id) => {
