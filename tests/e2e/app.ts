@@ -1,6 +1,6 @@
 /** The built app on a server of its own, and the few things every test does with it. */
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { readPng } from '../../src/lib/formats/png_text';
 import { serveApp } from '../tools/serve.mjs';
 
