@@ -116,7 +116,7 @@ export interface KernelStatus {
  * Why a backend computes: the user chose it; a graphics adapter is there; the only one is software; WebGPU cannot be
  * used; in Node, the fastest that is installed, or the one named at the start.
  */
-export type BackendReason = 'chosen' | 'adapter' | 'software' | 'fallback' | 'fastest' | 'start';
+type BackendReason = 'chosen' | 'adapter' | 'software' | 'fallback' | 'fastest' | 'start';
 
 /** What computes, and why. */
 export interface ChosenBackend<Backend> {

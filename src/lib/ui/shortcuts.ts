@@ -6,7 +6,7 @@ import type { MessageKey } from '$lib/i18n/en';
  * Where a key acts: everywhere; in a prompt field; on a picture of the gallery; on the canvas; while a key is held over
  * it; on a row of the layers; while something is transformed.
  */
-export type ShortcutPlace = 'app' | 'prompt' | 'gallery' | 'canvas' | 'held' | 'layers' | 'transform';
+type ShortcutPlace = 'app' | 'prompt' | 'gallery' | 'canvas' | 'held' | 'layers' | 'transform';
 
 interface ShortcutDef {
   readonly id: string;
