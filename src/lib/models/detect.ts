@@ -93,7 +93,7 @@ function findAdapter(
   return (
     findControlNet(view, file, hint('denoiser')) ??
     findIpAdapter(view, file) ??
-    findT2iAdapter(view, file) ??
+    findT2iAdapter(view, file, hint('t2i-adapter')) ??
     findClipVision(view, file, hint('clip-vision')) ??
     findRrdb(view, file) ??
     findSrvgg(view, file) ??

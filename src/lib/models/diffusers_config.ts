@@ -56,6 +56,7 @@ export function configHints(config: Json): ConfigHints {
   const act = config['hidden_act'];
   const cells = trainedCells(config);
   const sizeIdWidth = count(config['addition_time_embed_dim']);
+  const blocksPerLevel = count(config['num_res_blocks']);
   const activation = act === 'quick_gelu' ? 'quickGelu' : act === 'gelu' ? 'gelu' : undefined;
   return {
     ...(heads === undefined ? {} : { heads }),
@@ -65,6 +66,7 @@ export function configHints(config: Json): ConfigHints {
     ...(activation ? { activation } : {}),
     ...(cells ? { trainedCells: cells } : {}),
     ...(sizeIdWidth === undefined ? {} : { sizeIdWidth }),
+    ...(blocksPerLevel === undefined ? {} : { blocksPerLevel }),
   };
 }
 

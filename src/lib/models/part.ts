@@ -75,6 +75,8 @@ export interface ConfigHints {
   readonly trainedCells?: readonly [number, number];
   /** Width of the features of each number in a vector condition (SDXL's size ids). */
   readonly sizeIdWidth?: number;
+  /** Residual blocks of each level of a T2I-Adapter. */
+  readonly blocksPerLevel?: number;
 }
 
 /** Hints per part: by text encoder id, or by role. */

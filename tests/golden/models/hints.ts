@@ -60,6 +60,8 @@ export function hintsOf(config: Json, variant?: string): HintTable {
       table['denoiser'] = { ...pick(section), ...prediction };
     }
   }
+  const blocksPerLevel = config['num_res_blocks'];
+  if (typeof blocksPerLevel === 'number') table['t2i-adapter'] = { blocksPerLevel };
   const vision = config['vision'];
   if (isRecord(vision)) table['clip-vision'] = pick(vision);
   return table;

@@ -10,6 +10,7 @@ import {
   fluxFile,
   REFINER,
   SD15,
+  sd15Checkpoint,
   SD15_INPAINT,
   SD21,
   SD_VAE,
@@ -117,14 +118,7 @@ describe('assembly of models', () => {
   const clipL = clipFile(CLIP_L, 'transformers');
 
   it('takes a single-file SD 1.5 checkpoint apart', () => {
-    const model = detectModel(
-      joined(
-        'sd15.safetensors',
-        unetFile(SD15, 'original', 'model.diffusion_model.'),
-        clipFile(CLIP_L, 'transformers', 'cond_stage_model.transformer.'),
-        vaeFile(SD_VAE, 'original', 'first_stage_model.'),
-      ),
-    );
+    const model = detectModel(sd15Checkpoint());
     expect(model.missing).toEqual([]);
     expect(model.latent).toMatchObject({ channels: 4, stride: 8, multiple: 8, evenMultiple: 64, scale: 0.18215 });
     expect(model.residuals).toBe(12);
@@ -190,11 +184,7 @@ describe('assembly of models', () => {
   });
 
   it('prefers a separate autoencoder over the one in the checkpoint', () => {
-    const bundled = joined(
-      'a.safetensors',
-      unetFile(SD15, 'original', 'model.diffusion_model.'),
-      vaeFile(SD_VAE, 'original', 'first_stage_model.'),
-    );
+    const bundled = sd15Checkpoint('a.safetensors');
     const separate = { ...vaeFile(SD_VAE, 'diffusers'), name: 'better.safetensors' };
     expect(detectModel([bundled, separate]).vae?.file).toBe('better.safetensors');
   });

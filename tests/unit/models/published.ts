@@ -14,7 +14,7 @@ import { t5Encoder, t5Layers, type T5Config } from '../../../src/lib/models/t5/t
 import type { UNetConfig, UNetLevel } from '../../../src/lib/models/unet/config';
 import { unetLayers } from '../../../src/lib/models/unet/names';
 import { unet } from '../../../src/lib/models/unet/network';
-import { asFile, wantedWeights } from './synthetic';
+import { asFile, joined, wantedWeights } from './synthetic';
 
 /** U-Net of two residual blocks a level. */
 function unetConfig(options: {
@@ -182,4 +182,14 @@ export function fluxFile(config: Flux1Config, layout: 'bfl' | 'diffusers', prefi
     });
   });
   return asFile('flux.safetensors', shapes, flux1Layers(config), layout, prefix);
+}
+
+/** The single file that people have of SD 1.5: U-Net, CLIP-L and autoencoder. */
+export function sd15Checkpoint(file = 'sd15.safetensors'): TensorIndex {
+  return joined(
+    file,
+    unetFile(SD15, 'original', 'model.diffusion_model.'),
+    clipFile(CLIP_L, 'transformers', 'cond_stage_model.transformer.'),
+    vaeFile(SD_VAE, 'original', 'first_stage_model.'),
+  );
 }

@@ -9,8 +9,8 @@ import { detectModel } from '../../../src/lib/models/assemble';
 import { buildT2iAdapter, findT2iAdapter } from '../../../src/lib/models/t2i_adapter/t2i_adapter';
 import { TensorView } from '../../../src/lib/models/tensor_view';
 import { upsampleTo } from '../../../src/lib/models/unet/blocks';
-import { clipFile, CLIP_L, SD15, SD_VAE, unetFile, vaeFile } from './published';
-import { joined, stored } from './synthetic';
+import { sd15Checkpoint } from './published';
+import { stored } from './synthetic';
 
 /** Enlarges by `upsampleTo` with a convolution that only copies. */
 async function enlarged(size: readonly [number, number], wanted: readonly [number, number]): Promise<number[]> {
@@ -42,6 +42,22 @@ function nearest([h, w]: readonly [number, number], [oh, ow]: readonly [number, 
   });
 }
 
+/** A T2I-Adapter whose blocks, flatly numbered, have these widths. */
+function t2iView(widths: readonly number[]): TensorView {
+  const shapes: Record<string, number[]> = { conv_in: [widths[0] ?? 0, 64, 3, 3] };
+  for (const [i, width] of widths.entries()) {
+    const before = widths[i - 1] ?? width;
+    if (before !== width) shapes[`body.${i}.in_conv`] = [width, before, 1, 1];
+    shapes[`body.${i}.block1`] = [width, width, 3, 3];
+    shapes[`body.${i}.block2`] = [width, width, 1, 1];
+  }
+  const tensors = Object.entries(shapes).flatMap(([name, shape]) => [
+    stored(`${name}.weight`, shape),
+    stored(`${name}.bias`, shape.slice(0, 1)),
+  ]);
+  return TensorView.of(new Map(tensors.map((tensor) => [tensor.name, tensor])));
+}
+
 describe('levels that do not halve evenly', () => {
   it.each([
     [
@@ -65,17 +81,7 @@ describe('levels that do not halve evenly', () => {
   });
 
   it('have features of a T2I-Adapter that round up with them', () => {
-    const shapes: Record<string, number[]> = { conv_in: [4, 64, 3, 3] };
-    for (const [i, width] of [4, 4, 4, 4, 8, 8].entries()) {
-      if (i === 4) shapes[`body.${i}.in_conv`] = [8, 4, 1, 1];
-      shapes[`body.${i}.block1`] = [width, width, 3, 3];
-      shapes[`body.${i}.block2`] = [width, width, 1, 1];
-    }
-    const tensors = Object.entries(shapes).flatMap(([name, shape]) => [
-      stored(`${name}.weight`, shape),
-      stored(`${name}.bias`, shape.slice(0, 1)),
-    ]);
-    const part = findT2iAdapter(TensorView.of(new Map(tensors.map((tensor) => [tensor.name, tensor]))), 'adapter');
+    const part = findT2iAdapter(t2iView([4, 4, 4, 4, 8, 8]), 'adapter');
     const { graph } = buildT2iAdapter(part!, { batch: 1, height: 9, width: 14 });
     const sides = [...graph.outputs.values()].map((id) => graph.values[id]?.shape.slice(2));
     expect(sides).toEqual([
@@ -85,15 +91,18 @@ describe('levels that do not halve evenly', () => {
     ]);
   });
 
+  it.each([
+    [[4, 4, 4, 4, 8, 8], {}, [4, 4, 8], 2],
+    [[4, 8], {}, [4, 8], 1],
+    [[4, 4, 4, 8, 8, 8], {}, [4, 8], 3],
+    [[4, 4, 8, 8], { blocksPerLevel: 1 }, [4, 4, 8, 8], 1],
+    [[4, 4, 4], {}, [4], 3],
+  ] as const)('a T2I-Adapter of blocks %j with %j has levels %j of %i', (widths, hints, levels, blocksPerLevel) => {
+    expect(findT2iAdapter(t2iView(widths), 'adapter', hints)?.config).toMatchObject({ levels, blocksPerLevel });
+  });
+
   it('build for every latent size, and are offered sizes that halve', () => {
-    const model = detectModel(
-      joined(
-        'sd15.safetensors',
-        unetFile(SD15, 'original', 'model.diffusion_model.'),
-        clipFile(CLIP_L, 'transformers', 'cond_stage_model.transformer.'),
-        vaeFile(SD_VAE, 'original', 'first_stage_model.'),
-      ),
-    );
+    const model = detectModel(sd15Checkpoint());
     expect(model.latent).toMatchObject({ stride: 8, multiple: 8, evenMultiple: 64 });
     for (const [height, width] of [
       [8, 9],

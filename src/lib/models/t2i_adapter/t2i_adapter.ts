@@ -6,7 +6,7 @@ import { GraphBuilder } from '../../graph/builder';
 import type { Value } from '../../graph/ir';
 import { weightResolver } from '../../graph/weights';
 import { mapWeights, type LayerNames } from '../names';
-import type { BuiltGraph, ModelPart } from '../part';
+import type { BuiltGraph, ConfigHints, ModelPart } from '../part';
 import type { TensorView } from '../tensor_view';
 
 export interface T2iAdapterConfig {
@@ -18,8 +18,24 @@ export interface T2iAdapterConfig {
   readonly stem: number;
 }
 
-/** Published adapters have two blocks a level; flat indices do not tell. */
+/** Published adapters have two blocks a level. */
 const BLOCKS_PER_LEVEL = 2;
+
+/**
+ * Blocks a level of a file with flat indices. A level begins where the width changes (`in_conv`), so two it is wherever
+ * all such places allow it; else the largest number that they do.
+ */
+function blocksPerLevel(view: TensorView, hints: ConfigHints | undefined): number {
+  const blocks = view.count((i) => `body.${i}.block1.weight`);
+  if (hints?.blocksPerLevel !== undefined && blocks % hints.blocksPerLevel === 0) return hints.blocksPerLevel;
+  const starts = Array.from({ length: blocks }, (_, i) => i).filter((i) => view.has(`body.${i}.in_conv.weight`));
+  const common = [...starts, blocks].reduce(greatestCommonDivisor, 0);
+  return common % BLOCKS_PER_LEVEL === 0 ? BLOCKS_PER_LEVEL : common;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
 
 /** Every layer: canonical (diffusers) ↔ original (flat index). */
 function* t2iLayers({ levels, blocksPerLevel }: T2iAdapterConfig): Generator<LayerNames> {
@@ -39,10 +55,14 @@ function* t2iLayers({ levels, blocksPerLevel }: T2iAdapterConfig): Generator<Lay
 }
 
 /** The adapter in a view, or undefined. */
-export function findT2iAdapter(view: TensorView, file: string): ModelPart<T2iAdapterConfig> | undefined {
+export function findT2iAdapter(
+  view: TensorView,
+  file: string,
+  hints?: ConfigHints,
+): ModelPart<T2iAdapterConfig> | undefined {
   const original = view.has('body.0.block1.weight') && view.has('conv_in.weight');
   if (!original && !view.has('adapter.body.0.resnets.0.block1.weight')) return undefined;
-  const per = original ? BLOCKS_PER_LEVEL : view.count((j) => `adapter.body.0.resnets.${j}.block1.weight`);
+  const per = original ? blocksPerLevel(view, hints) : view.count((j) => `adapter.body.0.resnets.${j}.block1.weight`);
   const first = (i: number) =>
     original ? `body.${i * per}.block1.weight` : `adapter.body.${i}.resnets.0.block1.weight`;
   const stem = original ? 'conv_in.weight' : 'adapter.conv_in.weight';
