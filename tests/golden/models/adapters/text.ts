@@ -6,8 +6,12 @@ import type { DetectedFile } from '../../../../src/lib/models/detect';
 import type { ModelPart, TextEncoderId } from '../../../../src/lib/models/part';
 import { endIndex, type Adapter, type CaseRun } from '../adapter';
 import type { GoldenCase, GoldenFamily } from '../golden_case';
+import { encoderIdOf } from '../hints';
 
-/** The CLIP that a case means: the one whose width its outputs have; by the name's ending when several have it. */
+/**
+ * The CLIP that a case means: the one whose width its outputs have, and which the name's ending says where the model has
+ * several.
+ */
 function clipOf(
   files: readonly DetectedFile[],
   family: GoldenFamily,
@@ -27,9 +31,8 @@ function clipOf(
     h: 'openclip-h',
   };
   const named = ending[goldenCase.name.split('_').at(-1) ?? ''];
-  return named && fitting.length > 0 && clips.some((part) => part.encoder === named)
-    ? clips.find((part) => part.encoder === named)
-    : fitting[0];
+  const known = new Set(Object.values(family.config).map(encoderIdOf));
+  return named && known.has(named) ? fitting.find((part) => part.encoder === named) : fitting[0];
 }
 
 export interface ClipCall {
