@@ -55,7 +55,8 @@ export interface SigmaRequest extends ScheduleParams {
 /**
  * Noise levels of a run, descending; resolves Automatic, the user's range, and the discard rule.
  * A sampler with `timestepGrid` ignores the schedule and gets the grid (see `timestepGrid`).
- * @throws AppError 'argument/invalid' for steps outside 1..1000 or an empty or negative range
+ * @throws AppError 'argument/invalid' for steps outside 1..1000, an empty or negative range, or levels above 1 on a flow
+ * model
  */
 export function computeSigmas(request: SigmaRequest): number[] {
   const { sampler, steps, model } = request;
@@ -69,7 +70,18 @@ export function computeSigmas(request: SigmaRequest): number[] {
   const schedule = byId.get(chosen) ?? uniform;
   const discard = sampler.discardPenultimate === true || request.discardPenultimate === true;
   const sigmas = walkedLevels(schedule, steps + (discard ? 1 : 0), request);
+  checkFlowTime(schedule, sigmas[0] ?? 0, model);
   return discard ? [...sigmas.slice(0, -2), ...sigmas.slice(-1)] : sigmas;
+}
+
+/** Published tables and ranges for noise-prediction models begin near 14.6: no level of a flow model, which mixes by 1 - sigma. */
+function checkFlowTime({ id, label }: ScheduleDef, first: number, { parameterization }: ModelSampling): void {
+  if (parameterization !== 'flow' || first <= 1 + 1e-6) return;
+  throw new AppError(
+    'argument/invalid',
+    `schedule ${label}: begins at noise level ${first}, but those of a rectified-flow model end at 1; choose Simple or Automatic, and 0 for the highest sigma.`,
+    { details: { schedule: id, sigma: first } },
+  );
 }
 
 /**

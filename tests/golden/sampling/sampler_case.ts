@@ -32,11 +32,12 @@ export function samplerOf(id: string): SamplerDef | undefined {
   return samplers.find((s) => s.id === (RENAMED[plain] ?? plain));
 }
 
-/** k-diffusion's parameter names in the registry's spelling. */
-function optionsOf(params: Record<string, unknown>): GivenOptions {
+/** k-diffusion's parameter names in the registry's spelling. @throws for one the sampler does not have */
+function optionsOf({ id, options }: SamplerDef, params: Record<string, unknown>): GivenOptions {
   const given: Record<string, number | string | boolean> = {};
   for (const [key, value] of Object.entries(params)) {
     const name = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (!(name in options)) throw new Error(`${id} has no option "${name}"`);
     given[name] = typeof value === 'object' ? JSON.stringify(value) : (value as number | string | boolean);
   }
   return given;
@@ -66,7 +67,7 @@ export function caseRun(group: Group, c: Case, sampler: SamplerDef, { noise, shi
   const range = c['sigma_range'] as [number, number] | null;
   return {
     sampler,
-    options: { ...LIBRARY_DEFAULTS[sampler.id], ...optionsOf(c['params'] as Record<string, unknown>) },
+    options: { ...LIBRARY_DEFAULTS[sampler.id], ...optionsOf(sampler, c['params'] as Record<string, unknown>) },
     model: flow ? flowModel({ shift: { kind: 'linear', shift } }) : discreteModel(),
     sigmas,
     start: start.map((v) => v * sigmas[0]!),
