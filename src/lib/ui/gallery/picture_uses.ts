@@ -4,9 +4,10 @@ import { resolve } from '$app/paths';
 import type { AppState } from '$lib/state/app.svelte';
 import { decodePixels } from '$lib/state/decode_pixels';
 import { readParameters } from '$lib/state/shown_parameters';
-import type { GalleryRow } from '$lib/storage/gallery_store';
 import { pictureName } from '../save_picture';
 import { decodePicture } from '../studio/pictures';
+
+type GalleryRow = AppState['gallery']['rows'][number];
 
 interface ShownPicture {
   readonly row: GalleryRow;
