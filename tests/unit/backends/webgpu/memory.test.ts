@@ -120,7 +120,8 @@ it('pictures give their memory back whichever allocation fails, and say so', asy
   device.allocations = 0;
   await pass();
   const total = device.allocations;
-  expect(total).toBeGreaterThan(5);
+  // The tensor, the bytes up, the bytes down, the factors, what is mapped.
+  expect(total).toBe(5);
   for (let failAt = 1; failAt <= total; failAt++) {
     device.allocations = 0;
     device.failAt = failAt;
