@@ -5,7 +5,7 @@ import type { TensorIndex } from '../../lib/formats/tensor_index';
 import type { OpName } from '../../lib/graph/ops/registry';
 import { assembleModel } from '../../lib/models/assemble';
 import { describeFile, type FileFacts } from '../../lib/models/describe';
-import { detectFile, type DetectedFile } from '../../lib/models/detect';
+import { detectFile, type DetectedFile, type FileKind } from '../../lib/models/detect';
 import type { DetectedModel } from '../../lib/models/family';
 import type { HintTable } from '../../lib/models/part';
 import { planFit, type FitLimits, type FitMeasure, type FitPlan } from '../../lib/pipeline/fit';
@@ -194,8 +194,7 @@ export function inspectDetected(
   });
   const foreign = detected.some((file) => file.foreign !== undefined);
   if (!foreign && !detected.some(({ parts }) => parts.some(({ role }) => role === 'denoiser'))) {
-    const asked = 'Memory is planned for whole models: name the files of one together.';
-    return { files, notes: [`No U-Net or transformer is here. ${asked}`] };
+    return { files, notes: [unplanned(detected)] };
   }
   try {
     return { files, model: modelReport(assembleModel(detected, hints), files, options), notes: [] };
@@ -203,4 +202,22 @@ export function inspectDetected(
     if (!(error instanceof AppError)) throw error;
     return { files, notes: [error.message] };
   }
+}
+
+const USED_BESIDE: ReadonlySet<FileKind> = new Set([
+  'controlnet',
+  't2i-adapter',
+  'ip-adapter',
+  'clip-vision',
+  'lora',
+  'embedding',
+  'upscaler',
+]);
+
+/** Why nothing is planned for files without a denoiser. */
+function unplanned(detected: readonly DetectedFile[]): string {
+  if (detected.every(({ kind }) => USED_BESIDE.has(kind))) {
+    return 'Memory is planned for whole models: this is used beside one, and counted with it.';
+  }
+  return 'No U-Net or transformer is here. Memory is planned for whole models: name the files of one together.';
 }

@@ -22,6 +22,8 @@ export interface ScheduleMeta<Id extends string = string> {
   readonly defaultRho?: number;
   /** Uses the model's trained levels, not only the range. */
   readonly needsModel?: boolean;
+  /** A table whose levels begin near 14.6, beyond a rectified-flow model's time: refused there, and not in its menu. */
+  readonly notForFlow?: true;
   /** In the menu of the web UIs; the others come from ComfyUI. */
   readonly webui?: boolean;
   readonly source: string;

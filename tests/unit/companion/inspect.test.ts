@@ -12,7 +12,10 @@ import { openFileSet } from '../../../src/companion/node_file_set';
 import { defaultModelFiles } from '../../../src/companion/node_model';
 import type { ByteSource } from '../../../src/lib/base/byte_source';
 import { openTensorIndex } from '../../../src/lib/formats/open_tensor_index';
+import type { TensorIndex } from '../../../src/lib/formats/tensor_index';
 import { goldenGroup } from '../../golden/golden_dir';
+import { CLIP_L, clipFile } from '../models/published';
+import { stored } from '../models/synthetic';
 
 const GIB = 2 ** 30;
 const options = {
@@ -69,6 +72,22 @@ describe('inspect', () => {
     expect(text).toContain('conv2d');
     expect(text).toContain('fits');
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+  });
+
+  it('a LoRA, which has no plan of its own, is not called an incomplete model', () => {
+    const layer = 'lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q';
+    const tensors = [stored(`${layer}.lora_down.weight`, [4, 320]), stored(`${layer}.lora_up.weight`, [320, 4])];
+    const lora: TensorIndex = {
+      format: 'safetensors',
+      name: 'ink.safetensors',
+      tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
+      metadata: new Map(),
+    };
+    const report = inspectFiles([lora], options);
+    expect(report.files[0]?.kind).toBe('lora');
+    expect(report.notes.join()).toContain('used beside one');
+    const encoder = clipFile(CLIP_L, 'transformers');
+    expect(inspectFiles([lora, encoder], options).notes.join()).toContain('No U-Net or transformer');
   });
 
   const files = modelFiles();

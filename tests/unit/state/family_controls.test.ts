@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { syntheticModel } from '../../../src/lib/models/synthetic';
 import { trueSizeById } from '../../../src/lib/models/true_sizes';
 import { modelSummary } from '../../../src/lib/pipeline/model_summary';
-import { PARAMETER_GROUPS, type ParameterContext } from '../../../src/lib/state/parameters/parameter';
+import { choicesOf, PARAMETER_GROUPS, type ParameterContext } from '../../../src/lib/state/parameters/parameter';
+import { PARAMETERS } from '../../../src/lib/state/parameters/parameter_table';
 import { shownParameters } from '../../../src/lib/state/parameters/parameter_values';
 import { form } from './form';
 
@@ -30,11 +31,11 @@ const EXPECTED: Readonly<Record<string, readonly (typeof SOME)[number][]>> = {
   'z-image': ['modelOptions.shift', 'modelOptions.textTokens'],
 };
 
-function shownFor(id: string): string[] {
+function contextOf(id: string): ParameterContext {
   const size = trueSizeById(id);
   if (!size) throw new Error(`no true size is called ${id}`);
   const facts = { id, name: id, hash: '', sizeBytes: 0, indexes: [] };
-  const context: ParameterContext = {
+  return {
     parameters: form(),
     model: modelSummary(syntheticModel(size, 'Q8_0'), facts),
     models: [],
@@ -42,6 +43,10 @@ function shownFor(id: string): string[] {
     vaes: [],
     sketching: false,
   };
+}
+
+function shownFor(id: string): string[] {
+  const context = contextOf(id);
   const groups = PARAMETER_GROUPS.filter((group) => !('shown' in group) || group.shown(context));
   return [...groups.map((group) => group.id), ...groups.flatMap((group) => shownParameters(group.id, context))].map(
     (one) => (typeof one === 'string' ? one : one.path),
@@ -54,5 +59,18 @@ describe('controls of a family', () => {
     expect(SOME.filter((one) => shown.includes(one)).sort()).toEqual([...expected].sort());
     // What every model reads.
     expect(shown).toEqual(expect.arrayContaining(['steps', 'cfgScale', 'widthPx', 'heightPx', 'seed']));
+  });
+
+  it.each(Object.keys(EXPECTED))('%s: no schedule in its menus that it refuses', (id) => {
+    const context = contextOf(id);
+    const flow = context.model?.prediction === 'flow';
+    const menus = PARAMETERS.filter(({ path }) => path === 'schedule' || path === 'hires.schedule');
+    expect(menus).toHaveLength(2);
+    for (const menu of menus) {
+      if (menu.kind !== 'choice') throw new Error(`${menu.path} is no menu`);
+      const ids = choicesOf(menu, context).map((choice) => choice.id);
+      expect(ids.includes('align_your_steps')).toBe(!flow);
+      expect(ids).toEqual(expect.arrayContaining(['karras', 'simple', 'beta']));
+    }
   });
 });

@@ -38,6 +38,7 @@ export const alignYourSteps = defineSchedule(
     aliases: [],
     sdcpp: ['ays'],
     webui: true,
+    notForFlow: true,
     source: SOURCE,
   },
   (n, model) => fromTable(ALIGN_YOUR_STEPS, n, model),
@@ -50,13 +51,21 @@ export const alignYourStepsGits = defineSchedule(
     aliases: [],
     sdcpp: ['gits'],
     webui: true,
+    notForFlow: true,
     source: 'Chen et al. 2024, geometry-inspired time scheduling, published table',
   },
   (n, model) => fromTable(GITS, n, model),
 );
 
 export const alignYourSteps11 = defineSchedule(
-  { id: 'align_your_steps_11', label: 'Align Your Steps 11', aliases: [], webui: true, source: SOURCE },
+  {
+    id: 'align_your_steps_11',
+    label: 'Align Your Steps 11',
+    aliases: [],
+    webui: true,
+    notForFlow: true,
+    source: SOURCE,
+  },
   (n, model) => fromTable(ALIGN_YOUR_STEPS, n, model),
 );
 
@@ -66,6 +75,7 @@ export const alignYourSteps32 = defineSchedule(
     label: 'Align Your Steps 32',
     aliases: [],
     webui: true,
+    notForFlow: true,
     source: `${SOURCE} of 32 steps`,
   },
   (n, model) => fromTable(ALIGN_YOUR_STEPS_32, n, model),

@@ -91,7 +91,7 @@ export const HIRES: readonly ParameterDef[] = [
     kind: 'choice',
     label: 'params.schedule',
     infotext: 'Hires schedule type',
-    choices: [asFirstPass, ...scheduleChoices],
+    choices: (context) => [asFirstPass, ...scheduleChoices(context)],
     default: '',
     shown: hiresOn,
   },

@@ -1,5 +1,6 @@
 /** Limits, choices and conditions that several parameters share. */
 import { samplers } from '../../../sampling/registry';
+import type { ScheduleDef } from '../../../sampling/schedule';
 import { schedules } from '../../../sampling/schedule_registry';
 import type { Choice, ParameterContext } from '../parameter';
 
@@ -7,9 +8,11 @@ import type { Choice, ParameterContext } from '../parameter';
 export const MAX_SIDE_PX = 4096;
 
 export const samplerChoices: readonly Choice[] = samplers.map(({ id, label }) => ({ id, label }));
-export const scheduleChoices: readonly Choice[] = [
+export const scheduleChoices = ({ model }: ParameterContext): readonly Choice[] => [
   { id: 'automatic', key: 'params.automatic' },
-  ...schedules.map(({ id, label }) => ({ id, label })),
+  ...(schedules as readonly ScheduleDef[])
+    .filter(({ notForFlow }) => !(notForFlow && model?.prediction === 'flow'))
+    .map(({ id, label }) => ({ id, label })),
 ];
 export const asFirstPass = { id: '', key: 'params.asFirstPass' } as const satisfies Choice;
 
