@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto';
 import { createHash } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../../src/lib/base/errors';
 import { openDatabase, storageError, type Database } from '../../../src/lib/storage/database';
 import type { ImportFile } from '../../../src/lib/storage/model_import';
@@ -82,6 +82,26 @@ describe('ModelStore', () => {
     const second = arriving({ sha256 });
     const model = await store.import([second.file], { id: 'm', name: 'M' });
     expect(second.opened).toEqual([2500]);
+    expect(model.files[0]?.sha256).toBe(sha256);
+    expect(await store.unfinished()).toEqual([]);
+  });
+
+  it.each([0, 1, 2, 3])('keeps what came when the disk is full at shard %i, and goes on from there', async (full) => {
+    let shards = 0;
+    const put = IDBObjectStore.prototype.put;
+    const spy = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+      if (this.name === 'shards' && shards++ === full) throw new DOMException('full', 'QuotaExceededError');
+      return put.apply(this, args);
+    });
+    expect(await codeOf(store.import([arriving({ sha256 }).file], { id: 'm', name: 'M' }))).toBe('storage/quota');
+    spy.mockRestore();
+    expect(shards).toBe(full + 1);
+    expect(await store.list()).toEqual([]);
+    expect((await store.unfinished())[0]?.shards).toHaveLength(full);
+    expect(await database.getAllKeys('shards')).toHaveLength(full);
+    const second = arriving({ sha256 });
+    const model = await store.import([second.file], { id: 'm', name: 'M' });
+    expect(second.opened).toEqual([full * SHARD]);
     expect(model.files[0]?.sha256).toBe(sha256);
     expect(await store.unfinished()).toEqual([]);
   });
