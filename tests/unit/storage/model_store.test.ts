@@ -88,7 +88,10 @@ describe('ModelStore', () => {
 
   it.each([0, 1, 2, 3])('keeps what came when the disk is full at shard %i, and goes on from there', async (full) => {
     let shards = 0;
-    const put = IDBObjectStore.prototype.put;
+    const put = Reflect.get(IDBObjectStore.prototype, 'put') as (
+      this: IDBObjectStore,
+      ...values: unknown[]
+    ) => IDBRequest<IDBValidKey>;
     const spy = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
       if (this.name === 'shards' && shards++ === full) throw new DOMException('full', 'QuotaExceededError');
       return put.apply(this, args);
