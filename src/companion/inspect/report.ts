@@ -5,11 +5,12 @@ import type { TensorIndex } from '../../lib/formats/tensor_index';
 import type { OpName } from '../../lib/graph/ops/registry';
 import { assembleModel } from '../../lib/models/assemble';
 import { describeFile, type FileFacts } from '../../lib/models/describe';
-import { detectFile, type DetectedFile, type FileKind } from '../../lib/models/detect';
+import { detectFile, type DetectedFile } from '../../lib/models/detect';
 import type { DetectedModel } from '../../lib/models/family';
 import type { HintTable } from '../../lib/models/part';
 import { planFit, type FitLimits, type FitMeasure, type FitPlan } from '../../lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs } from '../../lib/pipeline/fit_stages';
+import { NETWORK_OF_KIND } from '../../lib/pipeline/network_library';
 
 export interface TypeFacts {
   readonly type: string;
@@ -204,19 +205,15 @@ export function inspectDetected(
   }
 }
 
-const USED_BESIDE: ReadonlySet<FileKind> = new Set([
-  'controlnet',
-  't2i-adapter',
-  'ip-adapter',
-  'clip-vision',
-  'lora',
-  'embedding',
-  'upscaler',
-]);
+/** A network that models use; an autoencoder is one as well as a part of a model. */
+function isUsedBeside({ kind }: DetectedFile): boolean {
+  const network = NETWORK_OF_KIND[kind];
+  return network !== undefined && network !== 'vae';
+}
 
 /** Why nothing is planned for files without a denoiser. */
 function unplanned(detected: readonly DetectedFile[]): string {
-  if (detected.every(({ kind }) => USED_BESIDE.has(kind))) {
+  if (detected.every(isUsedBeside)) {
     return 'Memory is planned for whole models: this is used beside one, and counted with it.';
   }
   return 'No U-Net or transformer is here. Memory is planned for whole models: name the files of one together.';
