@@ -5,6 +5,7 @@
 import type { Shape } from '../base/shape';
 import type { Graph } from '../graph/ir';
 import type { WeightMap } from '../graph/weights';
+import type { LatentRules } from './latent_rules';
 
 /** A tensor in host memory, row-major in the order of its shape (images as NCHW). */
 export interface HostTensor {
@@ -201,6 +202,8 @@ export interface Backend {
   upload(tensor: HostTensor): DeviceTensor;
   /** Absent where tensors lie in host memory anyway. */
   readonly pictures?: PictureOps;
+  /** Absent where a backend has no kernels for them. */
+  readonly latentRules?: LatentRules;
   download(tensor: DeviceTensor): Promise<HostTensor>;
   /** Σ coefficient · tensor, all of one shape: the only arithmetic that samplers and guidance need. */
   lincomb(terms: readonly (readonly [number, DeviceTensor])[]): DeviceTensor;

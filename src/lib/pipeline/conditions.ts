@@ -2,7 +2,7 @@
 import type { Conditioning } from '../models/family';
 import { encodePlan, textIndexAt, type EncodePlan } from '../prompt/plan';
 import { encodePrompts, type EncodeOptions } from './encode_prompt';
-import type { StepConditions } from './guided_denoiser';
+import type { StepConditions } from './condition_inputs';
 import type { LoadedModel } from './loaded_model';
 
 export interface ConditionTexts {

@@ -9,19 +9,14 @@ import { elementCount } from '../base/shape';
 import { guidanceRows } from '../graph/passes/guidance_rows';
 import type { Conditioning, DenoiserSpec, HostArray } from '../models/family';
 import { MAX_TERMS } from '../sampling/context';
-import { rescaleCfg } from '../sampling/guidance/array_guidance';
+import { rescaleShare } from '../sampling/guidance/array_guidance';
 import { cfgAnd, cfgEditAnd } from '../sampling/guidance/combine';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { Term } from '../sampling/sampler';
+import { ConditionInputs, type StepConditions } from './condition_inputs';
 import type { ControlSet, RowKind } from './control/control_set';
+import { latentRules } from './latents';
 import type { LoadedModel } from './loaded_model';
-
-/** What a step is conditioned on. */
-export interface StepConditions {
-  /** Positive parts with their weights; several for prompts joined by AND. */
-  readonly conds: readonly { readonly weight: number; readonly conditioning: Conditioning }[];
-  readonly uncond: Conditioning;
-}
 
 export interface GuidedDenoiserOptions {
   readonly model: LoadedModel;
@@ -60,8 +55,6 @@ interface PredictCall {
 }
 
 const OUTPUT = 'prediction';
-/** Given by the control set. */
-const CONTROL_INPUT = /^(residual|feature|imageTokens|imageScale)_/;
 
 /** Prompts of unequal length alternate within a step; each keeps a program of its own. */
 function component(mixed: boolean, conditioning: Conditioning | undefined): string {
@@ -72,10 +65,11 @@ export class GuidedDenoiser {
   readonly #options: GuidedDenoiserOptions;
   /** Conditions in one run; falls to 1 when a batch does not fit the memory. */
   #rowsAtOnce = Infinity;
-  #uploads = new Map<StepConditions, Map<string, DeviceTensor>>();
+  readonly #inputs: ConditionInputs;
 
   constructor(options: GuidedDenoiserOptions) {
     this.#options = options;
+    this.#inputs = new ConditionInputs(options);
   }
 
   /**
@@ -132,10 +126,7 @@ export class GuidedDenoiser {
         : cfgAnd(toDenoised, conds, unconditional, cfgScale);
       const denoised =
         rescale > 0 && cfgScale !== 1 && !edits
-          ? await this.#rescaled(guided, { x, sigma, rescale, cfgScale }, () => ({
-              cond: toDenoised(...conds.map(({ weight, cond }): Term<DeviceTensor> => [weight, cond])),
-              uncond: toDenoised([1, unconditional]),
-            }))
+          ? await this.#rescaled(guided, { x, sigma, rescale }, () => toDenoised(...meanTerms(conds)))
           : guided;
       return needsUncond ? { denoised, uncond: toDenoised([1, unconditional]) } : { denoised };
     } finally {
@@ -143,30 +134,19 @@ export class GuidedDenoiser {
     }
   }
 
-  /** Guidance rescale needs standard deviations, which no backend computes: the latents are read back for it. */
+  /** Guidance rescale of `guided`, which it disposes. */
   async #rescaled(
     guided: DeviceTensor,
-    options: { x: DeviceTensor; sigma: number; rescale: number; cfgScale: number },
-    parts: () => { cond: DeviceTensor; uncond: DeviceTensor },
+    { x, sigma, rescale: phi }: { x: DeviceTensor; sigma: number; rescale: number },
+    conditional: () => DeviceTensor,
   ): Promise<DeviceTensor> {
-    const { model, batch } = this.#options;
-    const { backend } = model;
-    const { x, sigma, rescale: phi, cfgScale: scale } = options;
-    guided.dispose();
-    const { cond, uncond } = parts();
+    const cond = conditional();
     try {
-      const [xs, conds, unconds] = await Promise.all(
-        [x, cond, uncond].map(async (tensor) => Float32Array.from((await backend.download(tensor)).data)),
-      );
-      const none = new Float32Array(0);
-      const data = rescaleCfg(
-        { cond: conds ?? none, uncond: unconds ?? none, x: xs ?? none, batch, scale },
-        { phi, sigma, space: 'v' },
-      );
-      return backend.upload({ shape: x.shape, data });
+      const rules = latentRules(this.#options.model.backend);
+      return await rules.rescaleGuidance({ x, cond, guided }, { phi, share: rescaleShare(sigma, 'v') });
     } finally {
       cond.dispose();
-      uncond.dispose();
+      guided.dispose();
     }
   }
 
@@ -225,7 +205,7 @@ export class GuidedDenoiser {
         residency.onMeasure?.('denoiser: one condition at a time');
         continue;
       }
-      const inputs = { ...shared, ...this.#conditionInputs(conditions, all, { first, rows, share }, program) };
+      const inputs = { ...shared, ...this.#inputs.of(conditions, all, { first, rows, share }, program) };
       const kinds = Array.from({ length: rows }, (_, i): RowKind => (first + i < prompts ? 'prompt' : 'negative'));
       const added = await this.#options.control?.inputs({ rows: kinds, share, inputs, signal });
       let outputs: Record<string, DeviceTensor>;
@@ -256,43 +236,18 @@ export class GuidedDenoiser {
     );
   }
 
-  /** Prompt-dependent inputs of some rows, uploaded once for as long as the conditions stay the same. */
-  #conditionInputs(
-    conditions: StepConditions,
-    all: readonly Conditioning[],
-    { first, rows, share }: { first: number; rows: number; share: number },
-    program: Program,
-  ): Record<string, DeviceTensor> {
-    const { model, batch, extra } = this.#options;
-    if (!this.#uploads.has(conditions)) {
-      this.releaseInputs();
-      this.#uploads.set(conditions, new Map());
-    }
-    const held = this.#uploads.get(conditions) ?? new Map<string, DeviceTensor>();
-    const result: Record<string, DeviceTensor> = {};
-    for (const name of program.graph.inputs.keys()) {
-      if (name === 'x' || name === 'timestep' || CONTROL_INPUT.test(name)) continue;
-      const strength = model.strength(model.detected.denoiser, name, share);
-      const key = `${name} ${strength ?? `${first}+${rows}/${all.length}`}`;
-      let tensor = held.get(key);
-      if (!tensor && strength !== undefined) {
-        tensor = model.backend.upload({ shape: [1], data: Float32Array.of(strength) });
-        held.set(key, tensor);
-      } else if (!tensor) {
-        const parts = all.slice(first, first + rows).map((conditioning) => conditioning[name] ?? extra[name]);
-        tensor = model.backend.upload(stack(name, parts, batch));
-        held.set(key, tensor);
-      }
-      result[name] = tensor;
-    }
-    return result;
-  }
-
-  /** Frees the uploaded conditions; also called between different ones. */
+  /** Frees the uploaded conditions. */
   releaseInputs(): void {
-    for (const held of this.#uploads.values()) for (const tensor of held.values()) tensor.dispose();
-    this.#uploads = new Map();
+    this.#inputs.release();
   }
+}
+
+/** The prompts' predictions by weights of sum 1; as they are where their weights cancel. */
+function meanTerms(
+  conds: readonly { readonly weight: number; readonly cond: DeviceTensor }[],
+): readonly Term<DeviceTensor>[] {
+  const total = conds.reduce((sum, { weight }) => sum + weight, 0) || 1;
+  return conds.map(({ weight, cond }): Term<DeviceTensor> => [weight / total, cond]);
 }
 
 /** Every condition with the picture, then the last one without it. */
@@ -325,31 +280,4 @@ function sumTerms(backend: Backend, terms: readonly Term<DeviceTensor>[]): Devic
   const sum = backend.lincomb(rest);
   partial?.dispose();
   return sum;
-}
-
-/** Rows of one input below each other, each repeated for every picture of the batch. */
-function stack(name: string, parts: readonly (HostArray | undefined)[], batch: number): HostArray {
-  const whole: Float32Array[] = [];
-  let shape: readonly number[] = [];
-  for (const part of parts) {
-    if (!part) {
-      throw new AppError(
-        'model/missing-part',
-        `denoiser: nothing gives its input "${name}"; add the missing part of the model.`,
-        {
-          details: { input: name },
-        },
-      );
-    }
-    shape = part.shape;
-    const copies = part.shape[0] === batch ? 1 : batch;
-    for (let i = 0; i < copies; i++) whole.push(part.data);
-  }
-  const data = new Float32Array(parts.length * batch * elementCount(shape.slice(1)));
-  let offset = 0;
-  for (const part of whole) {
-    data.set(part, offset);
-    offset += part.length;
-  }
-  return { shape: [parts.length * batch, ...shape.slice(1)], data };
 }

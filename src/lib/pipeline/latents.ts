@@ -1,6 +1,9 @@
 /** Latents on a backend: what samplers compute with, and the conversions at the rim. */
 import type { Backend, DeviceTensor, HostTensor } from '../backends/backend';
+import type { LatentRules } from '../backends/latent_rules';
 import type { LatentOps } from '../sampling/context';
+import { rescaleGuided } from '../sampling/guidance/array_guidance';
+import { softBlend } from './soft_inpaint';
 
 /** Sampler operations over a backend's tensors; nothing is read back except for the adaptive samplers' error norm. */
 export function deviceLatentOps(backend: Backend): LatentOps<DeviceTensor> {
@@ -23,6 +26,30 @@ export function deviceLatentOps(backend: Backend): LatentOps<DeviceTensor> {
     },
     release(latents) {
       for (const latent of latents) latent.dispose();
+    },
+  };
+}
+
+/** A backend's own rules over whole latents, or the same on the host, at the price of reading latents back. */
+export function latentRules(backend: Backend): LatentRules {
+  return backend.latentRules ?? hostLatentRules(backend);
+}
+
+/** What every backend can do: download, compute in double precision, upload. */
+export function hostLatentRules(backend: Backend): LatentRules {
+  const read = (tensors: readonly DeviceTensor[]) =>
+    Promise.all(tensors.map(async (tensor) => Float32Array.from((await backend.download(tensor)).data)));
+  const none = new Float32Array();
+  return {
+    async rescaleGuidance({ x, cond, guided }, options) {
+      const [xs = none, conds = none, guideds = none] = await read([x, cond, guided]);
+      const values = { x: xs, cond: conds, guided: guideds, batch: x.shape[0] ?? 1 };
+      return backend.upload({ shape: x.shape, data: rescaleGuided(values, options) });
+    },
+    async softBlend({ init, painted, mask }, options) {
+      const [inits = none, painteds = none, masks = none] = await read([init, painted, mask]);
+      const data = softBlend({ init: inits, painted: painteds, mask: masks }, painted.shape[1] ?? 1, options);
+      return backend.upload({ shape: painted.shape, data });
     },
   };
 }

@@ -1,12 +1,14 @@
 /** Inpainting inside the sampling loop: what is kept is put back around every model call. */
 import type { DeviceTensor, HostTensor, Program } from '../backends/backend';
+import type { LatentRules } from '../backends/latent_rules';
 import { elementCount, type Shape } from '../base/shape';
 import { GraphBuilder } from '../graph/builder';
 import { weightResolver } from '../graph/weights';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { SoftInpaintRequest } from '../rpc/engine';
+import { latentRules } from './latents';
 import type { LoadedModel } from './loaded_model';
-import { softBlend } from './soft_inpaint';
+import { softBlendOptions } from './soft_inpaint';
 
 export interface MaskBlend {
   /** Share to repaint per latent cell, 0..1, `h·w` values. */
@@ -34,31 +36,27 @@ export function createBlender(model: LoadedModel, sampling: ModelSampling, blend
   return blend.soft ? new SoftBlender(model, blend, blend.soft) : new MaskBlender(model, sampling, blend, shape);
 }
 
-/**
- * Soft inpainting reads the estimate of every call back: lengths over the channels have no kernel, and the latents of
- * masked runs are small. The noisy latent is left alone: mixing it with other noise would take variance away.
- */
+/** Soft inpainting. The noisy latent is left alone: mixing it with other noise would take variance away. */
 class SoftBlender implements Blender {
-  readonly #model: LoadedModel;
-  readonly #blend: MaskBlend;
+  readonly #rules: LatentRules;
   readonly #soft: SoftInpaintRequest;
+  readonly #init: DeviceTensor;
+  readonly #mask: DeviceTensor;
 
-  constructor(model: LoadedModel, blend: MaskBlend, soft: SoftInpaintRequest) {
-    this.#model = model;
-    this.#blend = blend;
+  constructor({ backend }: LoadedModel, { init, mask }: MaskBlend, soft: SoftInpaintRequest) {
+    this.#rules = latentRules(backend);
     this.#soft = soft;
+    this.#init = backend.upload(init);
+    this.#mask = backend.upload({ shape: init.shape.slice(2), data: mask });
   }
 
   before(x: DeviceTensor): Promise<DeviceTensor> {
     return Promise.resolve(x);
   }
 
-  async after(denoised: DeviceTensor, sigma: number): Promise<DeviceTensor> {
-    const { backend } = this.#model;
-    const { shape, data: painted } = await backend.download(denoised);
-    const { init, mask } = this.#blend;
-    const data = softBlend({ init: init.data, painted, mask }, shape[1] ?? 1, sigma, this.#soft);
-    return backend.upload({ shape, data });
+  after(painted: DeviceTensor, sigma: number): Promise<DeviceTensor> {
+    const tensors = { init: this.#init, painted, mask: this.#mask };
+    return this.#rules.softBlend(tensors, softBlendOptions(sigma, this.#soft));
   }
 
   /** The composite decides, by how far the latent moved. */
@@ -67,7 +65,7 @@ class SoftBlender implements Blender {
   }
 
   dispose(): void {
-    // Holds nothing on the device.
+    for (const tensor of [this.#init, this.#mask]) tensor.dispose();
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * Soft inpainting: start picture and new picture are blended in the latent by noise level instead of a hard mask, and
- * composited by how far the result moved from the start. Pure; latents are small, so this runs on the host.
+ * composited by how far the result moved from the start. Pure.
  * Source of the rules: "soft-inpainting", an extension that ships with the web UIs.
  */
+import type { SoftBlendOptions } from '../backends/latent_rules';
 import { AppError } from '../base/errors';
 import type { SoftInpaintRequest } from '../rpc/engine';
 import { blurMask, resizeMask, type Mask } from './mask_image';
@@ -28,6 +29,11 @@ export function checkSoft(soft: SoftInpaintRequest): void {
   }
 }
 
+/** How the blend of a model call follows from the settings. */
+export function softBlendOptions(sigma: number, soft: SoftInpaintRequest): SoftBlendOptions {
+  return { exponent: sigma ** soft.scheduleBias * soft.preservationStrength, power: soft.transitionContrast };
+}
+
 /**
  * Start and new latent blended per cell; a blend is shorter than what it blends, so its length over the channels is put
  * back to a power mean of the two lengths.
@@ -37,28 +43,31 @@ export function checkSoft(soft: SoftInpaintRequest): void {
 export function softBlend(
   { init, painted, mask }: { init: ArrayLike<number>; painted: ArrayLike<number>; mask: ArrayLike<number> },
   channels: number,
-  sigma: number,
-  soft: SoftInpaintRequest,
+  { exponent, power }: SoftBlendOptions,
 ): Float32Array<ArrayBuffer> {
   const cells = mask.length;
   const out = new Float32Array(painted.length);
-  const exponent = sigma ** soft.scheduleBias * soft.preservationStrength;
-  const power = soft.transitionContrast;
   for (let first = 0; first < painted.length; first += channels * cells) {
     for (let cell = 0; cell < cells; cell++) {
-      const t = (mask[cell] ?? 0) ** exponent;
+      const m = mask[cell] ?? 0;
+      const t = m ** exponent;
+      // To the last digits: under a high power even a tiny rest of the start counts.
+      const keep = exponent > 0 ? -Math.expm1(exponent * Math.log(m)) : 0;
       let [a2, b2, mix2] = [0, 0, 0];
       for (let c = 0; c < channels; c++) {
         const at = first + c * cells + cell;
         const [a, b] = [init[at % init.length] ?? 0, painted[at] ?? 0];
-        const mixed = a * (1 - t) + b * t;
+        const mixed = a * keep + b * t;
         out[at] = mixed;
         a2 += a * a;
         b2 += b * b;
         mix2 += mixed * mixed;
       }
-      const wanted = (Math.sqrt(a2) ** power * (1 - t) + Math.sqrt(b2) ** power * t) ** (1 / power);
-      const scale = wanted / (Math.sqrt(mix2) + 1e-5);
+      // In units of the longer one that counts no power overflows, and none gets lost.
+      const [a, b] = [keep > 0 ? Math.sqrt(a2) : 0, t > 0 ? Math.sqrt(b2) : 0];
+      const unit = Math.max(a, b) || 1;
+      const mean = (a / unit) ** power * keep + (b / unit) ** power * t;
+      const scale = (unit * mean ** (1 / power)) / (Math.sqrt(mix2) + 1e-5);
       for (let c = 0; c < channels; c++) {
         const at = first + c * cells + cell;
         out[at] = scale * (out[at] ?? 0);

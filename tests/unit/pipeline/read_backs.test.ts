@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultModelFiles, loadNodeModel } from '../../../src/companion/node_model';
 import { WebgpuBackend } from '../../../src/lib/backends/webgpu/backend';
 import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
-import type { GenerateRequest, InpaintRequest } from '../../../src/lib/rpc/engine';
+import { SOFT_INPAINT_DEFAULTS, type GenerateRequest, type InpaintRequest } from '../../../src/lib/rpc/engine';
 import { samplers } from '../../../src/lib/sampling/registry';
 import { diskKernels } from '../../kernels/node_kernels';
 import { defineGpuConstants, NullGpu } from '../backends/webgpu/null_gpu';
@@ -78,6 +78,9 @@ describe('steps read nothing back', () => {
     ['a second pass', { hires: { ...HIRES, steps: 0 } }],
     ['img2img', { init }],
     ['inpainting', { init: { ...init, inpaint: INPAINT } }],
+    ['soft inpainting', { init: { ...init, inpaint: { ...INPAINT, soft: SOFT_INPAINT_DEFAULTS } } }],
+    ['guidance rescale', { cfgRescale: 0.7 }],
+    ['guidance that rests at times', { guidance: { skipEarly: 0.2, minUncondSigma: 3, minUncondAll: true } }],
   ];
   it.each(cases)('%s', async (_, request) => {
     expect(await added(request)).toBe(0);

@@ -1,7 +1,13 @@
 /** Soft inpainting and colour correction: the rules on arrays, and what a whole job keeps. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { correctColors, matchHistogram } from '../../../src/lib/pipeline/color_correction';
-import { percentileFilter, placeMask, softBlend, softOverlay } from '../../../src/lib/pipeline/soft_inpaint';
+import {
+  percentileFilter,
+  placeMask,
+  softBlend,
+  softBlendOptions,
+  softOverlay,
+} from '../../../src/lib/pipeline/soft_inpaint';
 import { readParameters } from '../../../src/lib/infotext/parameter_fields';
 import { SOFT_INPAINT_DEFAULTS } from '../../../src/lib/rpc/engine';
 import { boxMask, openDefault, pattern, run, type Opened } from './harness';
@@ -14,14 +20,14 @@ describe('blend', () => {
   const painted = [0, 1, 5, 1]; // (0, 5) and (1, 1)
 
   it('keeps the start where nothing is masked and the new latent where all is', () => {
-    const out = softBlend({ init, painted, mask: [0, 1] }, 2, 2, soft);
+    const out = softBlend({ init, painted, mask: [0, 1] }, 2, softBlendOptions(2, soft));
     expect([out[0], out[2]].map((v) => Number(v!.toFixed(3)))).toEqual([3, 4]);
     expect([out[1], out[3]].map((v) => Number(v!.toFixed(3)))).toEqual([1, 1]);
   });
 
   it('follows mask ^ (sigma ^ bias * strength), and puts the length of the blend back', () => {
     const sigma = 3;
-    const out = softBlend({ init, painted, mask: [0.25, 0.25] }, 2, sigma, soft);
+    const out = softBlend({ init, painted, mask: [0.25, 0.25] }, 2, softBlendOptions(sigma, soft));
     const t = 0.25 ** (sigma * 0.5);
     const mixed = [3 * (1 - t), 4 * (1 - t) + 5 * t];
     const got = [out[0]!, out[2]!];
@@ -30,7 +36,7 @@ describe('blend', () => {
     expect(norm(got)).toBeCloseTo(5, 3);
     expect(norm(got)).toBeGreaterThan(norm(mixed));
     // Less is kept as the noise falls.
-    const late = softBlend({ init, painted, mask: [0.25, 0.25] }, 2, 0.05, soft);
+    const late = softBlend({ init, painted, mask: [0.25, 0.25] }, 2, softBlendOptions(0.05, soft));
     expect(late[0]!).toBeLessThan(out[0]!);
   });
 });

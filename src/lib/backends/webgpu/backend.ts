@@ -25,6 +25,7 @@ import { GpuDevice, type DeviceOptions } from './device';
 import type { Engine } from './executor';
 import type { KernelSources } from './kernel_sources';
 import { KernelCalls } from './kernel_calls';
+import { WebgpuLatentRules } from './latent_rules';
 import { LincombRunner } from './lincomb_runner';
 import { PictureRunner } from './picture_runner';
 import { PipelineCache } from './pipelines';
@@ -85,6 +86,7 @@ export class WebgpuBackend implements Backend {
   readonly sharesWeights = true;
   readonly engine: Engine;
   readonly pictures: PictureRunner;
+  readonly latentRules: WebgpuLatentRules;
   readonly #options: WebgpuOptions;
   readonly #lincomb: LincombRunner;
   readonly #programs = new Set<WebgpuProgram>();
@@ -104,6 +106,7 @@ export class WebgpuBackend implements Backend {
     this.#tuning = options.tuning ?? plainTuning;
     this.engine = engine;
     this.pictures = new PictureRunner(engine);
+    this.latentRules = new WebgpuLatentRules(engine);
     this.#lincomb = lincomb;
     this.#kernels = kernelStatus(gpu, new Map());
     this.#repacker = new Repacker(engine);

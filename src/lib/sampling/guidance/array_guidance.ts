@@ -1,6 +1,6 @@
 /**
  * Guidance rules that need sums over a latent (norms, deviations, quantiles), on plain arrays. Inputs and results are
- * denoised predictions, [N, C, H, W] flattened. A latent is small, so the GPU path reads predictions back for these.
+ * denoised predictions, [N, C, H, W] flattened. WebGPU has kernels for those that jobs use.
  */
 import { AppError } from '../../base/errors';
 
@@ -27,28 +27,35 @@ function plainCfg({ cond, uncond, scale }: Pick<GuidanceInputs, 'cond' | 'uncond
 }
 
 /**
- * Guidance rescale: the deviation of the guided prediction is brought back to that of cond, by the share phi.
- * `v` (ComfyUI) and `eps` (diffusers on eps models) differ: the deviation is taken of that prediction.
+ * Guidance rescale: the deviation of the guided prediction is brought back to that of cond, by the share phi; a picture
+ * whose guided prediction does not deviate is left alone.
+ * @param share  what x carries of an estimate: a prediction is share · x − estimate, up to a factor
  * Source: Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed", equations 14-16.
  */
+export function rescaleGuided(
+  { x, cond, guided, batch }: WithInput & { readonly cond: Values; readonly guided: Values; readonly batch: number },
+  { phi, share }: { readonly phi: number; readonly share: number },
+): Out {
+  const toPrediction = (d: Values): Float64Array => Float64Array.from(d, (v, i) => share * (x[i] as number) - v);
+  const [wanted, found] = [toPrediction(cond), toPrediction(guided)];
+  return perImage(found.length, batch, (from, to) => {
+    const spread = deviation(found.subarray(from, to));
+    const factor = spread > 0 ? (phi * deviation(wanted.subarray(from, to))) / spread + 1 - phi : 1;
+    return (i) => share * (x[i] as number) - factor * (found[i] as number);
+  });
+}
+
+/** The share of `rescaleGuided` where the deviation is that of v (ComfyUI) or of eps (diffusers on eps models). */
+export function rescaleShare(sigma: number, space: 'v' | 'eps'): number {
+  return space === 'v' ? 1 / (sigma * sigma + 1) : 1;
+}
+
+/** Classifier-free guidance with rescale. */
 export function rescaleCfg(
   inputs: GuidanceInputs & WithInput,
-  options: { readonly phi: number; readonly sigma: number; readonly space: 'v' | 'eps' },
+  { phi, sigma, space }: { readonly phi: number; readonly sigma: number; readonly space: 'v' | 'eps' },
 ): Out {
-  const { x, cond, batch } = inputs;
-  const { phi, sigma, space } = options;
-  // prediction = (share * x - D) / width
-  const share = space === 'v' ? 1 / (sigma * sigma + 1) : 1;
-  const width = space === 'v' ? sigma / Math.sqrt(sigma * sigma + 1) : sigma;
-  const toPrediction = (d: Values): Float64Array =>
-    Float64Array.from(d, (v, i) => (share * (x[i] as number) - v) / width);
-  const guided = toPrediction(plainCfg(inputs));
-  const wanted = toPrediction(cond);
-  return perImage(guided.length, batch, (from, to) => {
-    const ratio = deviation(wanted.subarray(from, to)) / deviation(guided.subarray(from, to));
-    const factor = phi * ratio + 1 - phi;
-    return (i) => share * (x[i] as number) - width * factor * (guided[i] as number);
-  });
+  return rescaleGuided({ ...inputs, guided: plainCfg(inputs) }, { phi, share: rescaleShare(sigma, space) });
 }
 
 /** CFG-Zero*: the unconditional prediction is scaled by its projection on cond. Source: Fan et al. 2025, equation 8. */
