@@ -61,3 +61,10 @@ function cell(rows: readonly number[][], r: number, c: number): number {
 export function remember<T>(history: readonly T[], newest: T, limit: number): T[] {
   return [newest, ...history].slice(0, limit);
 }
+
+/** Rounds as Python, numpy and torch do: halves go to the even neighbour. */
+export function roundEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}

@@ -4,7 +4,7 @@ import { memorySource } from '../../../src/lib/base/byte_source';
 import { dequantizeTensor } from '../../../src/lib/quant/dequantize';
 import { packedBytes, quantTypeOfGgml } from '../../../src/lib/quant/registry';
 import type { StoredTensor } from '../../../src/lib/quant/tensor';
-import { firstDifference, nmse, quantCases, quantPath, skipWhenEmpty } from './golden_cases';
+import { firstDifference, nmse, quantCases, quantPath, skipWhenEmpty, someRows } from './golden_cases';
 import { floats, raw, readArrays } from './safetensors_arrays';
 
 interface GgmlCase {
@@ -51,8 +51,10 @@ describe('ggml types', () => {
         const tensor = stored(bytes, shape);
         expect(firstDifference(await dequantizeTensor(tensor), expected)).toBeUndefined();
         const rowElems = shape.slice(1).reduce((a, b) => a * b, 1);
-        const middle = await dequantizeTensor(tensor, { rowStart: 1, rowCount: 2 });
-        expect(firstDifference(middle, expected.slice(rowElems, 3 * rowElems))).toBeUndefined();
+        const { rowStart, rowCount } = someRows(shape[0] ?? 0);
+        const part = await dequantizeTensor(tensor, { rowStart, rowCount });
+        const wanted = expected.slice(rowStart * rowElems, (rowStart + rowCount) * rowElems);
+        expect(firstDifference(part, wanted)).toBeUndefined();
       }
     });
 

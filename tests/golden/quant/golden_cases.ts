@@ -28,6 +28,12 @@ export function firstDifference(got: ArrayLike<number>, want: ArrayLike<number>)
   return undefined;
 }
 
+/** Some rows from the middle of a tensor with any number of rows: what a reader of ranges must also be able to give. */
+export function someRows(rows: number): { readonly rowStart: number; readonly rowCount: number } {
+  const rowStart = Math.min(5, Math.floor(rows / 2));
+  return { rowStart, rowCount: Math.min(7, rows - rowStart) };
+}
+
 /** Normalised mean square error: sum((a - b)^2) / sum(b^2). */
 export function nmse(got: ArrayLike<number>, want: ArrayLike<number>): number {
   let error = 0;

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { img2imgSteps } from '../../../src/lib/sampling/img2img/steps';
+import { roundEven } from '../../../src/lib/sampling/math';
 import {
   alphasCumprod,
   discreteModel,
@@ -162,13 +163,14 @@ function checkOther(group: Group, c: Case): void {
       const mine = diffusersTimesteps(spacing.timestep_spacing, num(c['steps']), 1000, spacing.steps_offset ?? 0);
       const golden = c['timesteps'] as Record<string, number[]>;
       expect(maxAbsDifference(mine, golden['EulerDiscreteScheduler']!)).toBeLessThanOrEqual(num(c['tolerance']));
-      return expect(mine.map(Math.round)).toEqual(golden['DDIMScheduler']);
+      return expect(mine.map(roundEven)).toEqual(golden['DDIMScheduler']);
     }
     case 'diffusers_img2img': {
       const plan = img2imgSteps('diffusers', num(c['steps']), num(c['strength']));
       const timesteps = diffusersTimesteps('leading', num(c['steps']), 1000, 1).slice(plan.startIndex);
       expect(timesteps).toEqual(c['timesteps']);
       expect(timesteps.length).toBe(c['executed']);
+      if (timesteps.length === 0) return;
       return expect(Math.abs(diffusersSigmaAt(sd, timesteps[0]!) - num(c['first_sigma']))).toBeLessThanOrEqual(
         1e-4 * Math.max(1, num(c['first_sigma'])),
       );

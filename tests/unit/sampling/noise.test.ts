@@ -28,6 +28,14 @@ describe('noise of a batch', () => {
     });
   });
 
+  it('cuts the tree where the reference does when half of an interval is exactly between two millionths', () => {
+    // torchsde 0.2.6, BrownianTree(0.1, 9.5) with this entropy: the border 0.3203125 is kept as 0.320312.
+    const noise = new BrownianNoise({ kind: 'cpu', seeds: [5], count: 4, sigmaMin: 0.1, sigmaMax: 9.5 });
+    const want = [-0.29637059569358826, -0.38123083114624023, 0.8637040853500366, -0.46681010723114014];
+    const got = noise.between(1.4025883674621582, 0.3745114803314209);
+    got.forEach((v, i) => expect(Math.abs(v - (want[i] as number))).toBeLessThan(5e-6));
+  });
+
   it('refuses an empty job and takes seeds of any size', () => {
     expect(() => new ImageNoise({ kind: 'cpu', shape, seeds: [] })).toThrow(/at least one seed/);
     expect(() => new BrownianNoise({ kind: 'cpu', seeds: [1], count: 1, sigmaMin: 0, sigmaMax: 1 })).toThrow(

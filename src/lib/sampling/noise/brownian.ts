@@ -3,14 +3,19 @@
  * agree. Reproduces the tree the web UIs use (torchsde's, halved at midpoints).
  */
 import { AppError } from '../../base/errors';
+import { roundEven } from '../math';
 import type { SigmaRange } from '../sampler';
 import { noiseStream, type NoiseKind } from './image_noise';
 import { seedBits, type Seed } from './mt19937';
 import { seedSequenceState } from './seed_sequence';
 
-/** Python's round(x, 6): nearest decimal. Multiplying by 1e6 and rounding would give other borders and another tree. */
+/**
+ * Python's round(x, 6): the nearest decimal, in a tie the even one. Another rule moves a border, and with it the tree.
+ * A double is a tie only where t * 128 is an odd integer (half a millionth is 1 / (2^7 * 5^6)); t * 1e6 is exact there,
+ * and toFixed would round it up.
+ */
 function roundTime(t: number): number {
-  return Number(t.toFixed(6));
+  return Number.isInteger(t * 128) ? roundEven(t * 1e6) / 1e6 : Number(t.toFixed(6));
 }
 
 const POOL_SIZE = 24;

@@ -1,6 +1,6 @@
 import type { OptionSchema } from '../options';
 import { defineSampler } from '../sampler';
-import { roundEven } from '../schedules/model_levels';
+import { roundEven } from '../math';
 import { toVariancePreserving } from './steps';
 import { runUniPc } from './unipc_step';
 

@@ -3,6 +3,7 @@
  * linearly in sigma (not in log sigma), and the flow pipelines' even grid with the shift applied afterwards.
  */
 import { AppError } from '../../base/errors';
+import { roundEven } from '../math';
 import type { FlowModelOptions, ModelSampling } from '../model_sampling';
 import { shiftFlow } from '../model_sampling';
 import { checkSteps, linspace } from '../schedule';
@@ -21,7 +22,7 @@ export function diffusersTimesteps(spacing: DiffusersSpacing, steps: number, tra
       return Array.from({ length: steps }, (_, i) => i * stride + offset).reverse();
     }
     case 'trailing':
-      return Array.from({ length: steps }, (_, i) => Math.round(trainSteps - (i * trainSteps) / steps) - 1);
+      return Array.from({ length: steps }, (_, i) => roundEven(trainSteps - (i * trainSteps) / steps) - 1);
   }
   spacing satisfies never;
 }

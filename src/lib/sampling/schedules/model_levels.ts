@@ -1,5 +1,6 @@
 /** Schedules that walk the model's trained noise levels. */
 import { betaPpf } from '../beta_ppf';
+import { roundEven } from '../math';
 import { defineSchedule, linspace } from '../schedule';
 
 /** The model's own list: what "Automatic" means for samplers without a preference. */
@@ -154,10 +155,3 @@ export const linearQuadratic = defineSchedule(
     return [...noised.map((v) => (1 - v) * model.sigmaMax), 0];
   },
 );
-
-/** Python's round: halves go to the even neighbour. */
-export function roundEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
-}
