@@ -24,7 +24,7 @@ export const LAYERS = {
   'src/lib/sampling': ['src/lib/base'],
   'src/lib/prompt': ['src/lib/base', 'src/lib/tokenizers'],
   'src/lib/infotext': ['src/lib/base', 'src/lib/options', 'src/lib/sampling', 'src/lib/formats', 'src/lib/prompt'],
-  'src/lib/plot': ['src/lib/base', 'src/lib/sampling', 'src/lib/rpc'],
+  'src/lib/plot': ['src/lib/base', 'src/lib/options', 'src/lib/prompt', 'src/lib/sampling', 'src/lib/rpc'],
   'src/lib/pipeline': [
     'src/lib/base',
     'src/lib/options',

@@ -3,20 +3,24 @@
  * the web UIs' X/Y/Z plot where they have the axis, so that their infotexts read the same.
  */
 import { AppError } from '../base/errors';
-import { EMPHASIS_MODES, type GenerateRequest, type HiresRequest, type InpaintRequest } from '../rpc/engine';
+import {
+  CONTROL_MODES,
+  EMPHASIS_MODES,
+  type ControlRequest,
+  type GenerateRequest,
+  type HiresRequest,
+  type InpaintRequest,
+} from '../rpc/engine';
 import { resolveNames, resolveScheduleName } from '../sampling/names';
 import { samplers } from '../sampling/registry';
 import { schedules } from '../sampling/schedule_registry';
-import { numberAxis, textAxis, yesNoAxis, type AxisValue, type PlotAxis } from './axis';
-import { orderPrompt, replaceInPrompts, setLora, setLoraWeight } from './prompt_axes';
+import { numberAxis, sizeAxis, textAxis, yesNoAxis, type AxisValue, type PlotAxis } from './axis';
+import { modelOptionAxes, samplerOptionAxes, setOption, softInpaintAxes } from './option_axes';
+import { addStyles, orderPrompt, replaceInPrompts, setLora, setLoraWeight } from './prompt_axes';
 
 const SAMPLERS = samplers.map((s) => s.label);
 const SCHEDULES = ['Automatic', ...schedules.map((s) => s.label)];
 
-const option = (request: GenerateRequest, name: string, value: number): GenerateRequest => ({
-  ...request,
-  samplerOptions: { ...request.samplerOptions, [name]: value },
-});
 const sigma = (request: GenerateRequest, change: NonNullable<GenerateRequest['sigmas']>): GenerateRequest => ({
   ...request,
   sigmas: { ...request.sigmas, ...change },
@@ -31,6 +35,9 @@ const inpaint = (request: GenerateRequest, change: Partial<InpaintRequest>): Gen
   request.init?.inpaint
     ? { ...request, init: { ...request.init, inpaint: { ...request.init.inpaint, ...change } } }
     : request;
+/** All units alike, as one slider would. */
+const control = (request: GenerateRequest, change: Partial<ControlRequest>): GenerateRequest =>
+  request.control ? { ...request, control: request.control.map((unit) => ({ ...unit, ...change })) } : request;
 const variation = (
   request: GenerateRequest,
   change: Partial<NonNullable<GenerateRequest['variation']>>,
@@ -52,15 +59,16 @@ function denoising(request: GenerateRequest, strength: number): GenerateRequest 
   return request.init ? { ...request, init: { ...request.init, strength } } : hires(request, { strength });
 }
 
-function size(request: GenerateRequest, text: string): GenerateRequest {
-  const [widthPx = 0, heightPx = 0] = text.split('x').map(Number);
-  return { ...request, widthPx, heightPx };
-}
-
 function noiseSource(request: GenerateRequest, name: string): GenerateRequest {
   const source = name.toUpperCase() === 'GPU' ? 'NV' : name.toUpperCase();
   if (source === 'NV' || source === 'CPU') return { ...request, noiseSource: source };
   throw new AppError('argument/invalid', `plot axis RNG source: must be NV or CPU, got "${name}".`);
+}
+
+function controlMode(request: GenerateRequest, name: string): GenerateRequest {
+  const mode = CONTROL_MODES.find((one) => one === name.toLowerCase());
+  if (mode) return control(request, { mode });
+  throw new AppError('argument/invalid', `plot axis Control mode: must be one of ${CONTROL_MODES.join(', ')}.`);
 }
 
 function emphasis(request: GenerateRequest, name: string): GenerateRequest {
@@ -69,7 +77,7 @@ function emphasis(request: GenerateRequest, name: string): GenerateRequest {
   throw new AppError('argument/invalid', `plot axis Emphasis: must be one of ${EMPHASIS_MODES.join(', ')}.`);
 }
 
-export const PLOT_AXES = [
+export const PLOT_AXES: readonly PlotAxis[] = [
   numberAxis({ id: 'seed', label: 'Seed', whole: true, random: true, set: (r, seed) => ({ ...r, seed }) }),
   numberAxis({
     id: 'variationSeed',
@@ -92,6 +100,12 @@ export const PLOT_AXES = [
     label: 'Distilled CFG Scale',
     set: (r, distilledGuidance) => ({ ...r, distilledGuidance }),
   }),
+  numberAxis({
+    id: 'imageCfgScale',
+    label: 'Image CFG Scale',
+    needs: 'init',
+    set: (r, imageScale) => guidance(r, { imageScale }),
+  }),
   numberAxis({ id: 'cfgRescale', label: 'CFG rescale', set: (r, cfgRescale) => ({ ...r, cfgRescale }) }),
   textAxis({ id: 'promptReplace', label: 'Prompt S/R', set: replaceInPrompts }),
   {
@@ -100,6 +114,14 @@ export const PLOT_AXES = [
     kind: 'order',
     cost: 0,
     apply: (request: GenerateRequest, value: AxisValue) => orderPrompt(request, Array.isArray(value) ? value : []),
+  },
+  {
+    id: 'styles',
+    label: 'Styles',
+    kind: 'choice',
+    choices: 'styles',
+    cost: 0,
+    apply: (request, value, _all, styles = []) => addStyles(request, String(value), styles),
   },
   textAxis({ id: 'sampler', label: 'Sampler', choices: SAMPLERS, set: sampler }),
   textAxis({
@@ -116,14 +138,15 @@ export const PLOT_AXES = [
     cost: 1,
     set: (r, modelId) => ({ ...r, modelId }),
   }),
-  {
-    id: 'size',
-    label: 'Size',
-    kind: 'size',
-    // Programs are compiled again for another size.
-    cost: 0.4,
-    apply: (request: GenerateRequest, value: AxisValue) => size(request, String(value)),
-  },
+  textAxis({ id: 'vae', label: 'VAE', choices: 'vaes', cost: 0.7, set: (r, vaeId) => ({ ...r, vaeId }) }),
+  // Programs are compiled again for another size.
+  sizeAxis({ id: 'size', label: 'Size', cost: 0.4, set: (r, side) => ({ ...r, ...side }) }),
+  sizeAxis({
+    id: 'seedResize',
+    label: 'Seed resize',
+    entry: 'Seed resize from',
+    set: (r, seedResize) => ({ ...r, seedResize }),
+  }),
   numberAxis({ id: 'clipSkip', label: 'Clip skip', whole: true, set: (r, clipSkip) => ({ ...r, clipSkip }) }),
   numberAxis({ id: 'loraWeight', label: 'Lora weight', set: setLoraWeight }),
   textAxis({ id: 'lora', label: 'Lora', choices: 'loras', cost: 0.3, set: setLora }),
@@ -184,22 +207,22 @@ export const PLOT_AXES = [
     needs: 'refiner',
     set: (r, switchAt) => (r.refiner ? { ...r, refiner: { ...r.refiner, switchAt } } : r),
   }),
-  numberAxis({ id: 'eta', label: 'Eta', set: (r, eta) => option(r, 'eta', eta) }),
-  numberAxis({ id: 'sigmaChurn', label: 'Sigma Churn', set: (r, value) => option(r, 'sChurn', value) }),
+  numberAxis({ id: 'eta', label: 'Eta', set: (r, eta) => setOption(r, 'eta', eta) }),
+  numberAxis({ id: 'sigmaChurn', label: 'Sigma Churn', set: (r, value) => setOption(r, 'sChurn', value) }),
   numberAxis({
     id: 'sigmaTmin',
     label: 'Sigma min',
     entry: 'Sigma tmin',
-    set: (r, value) => option(r, 'sTmin', value),
+    set: (r, value) => setOption(r, 'sTmin', value),
   }),
   numberAxis({
     id: 'sigmaTmax',
     label: 'Sigma max',
     entry: 'Sigma tmax',
-    set: (r, value) => option(r, 'sTmax', value),
+    set: (r, value) => setOption(r, 'sTmax', value),
   }),
-  numberAxis({ id: 'sigmaNoise', label: 'Sigma noise', set: (r, value) => option(r, 'sNoise', value) }),
-  numberAxis({ id: 'uniPcOrder', label: 'UniPC Order', whole: true, set: (r, value) => option(r, 'order', value) }),
+  numberAxis({ id: 'sigmaNoise', label: 'Sigma noise', set: (r, value) => setOption(r, 'sNoise', value) }),
+  numberAxis({ id: 'uniPcOrder', label: 'UniPC Order', whole: true, set: (r, value) => setOption(r, 'order', value) }),
   numberAxis({ id: 'scheduleMin', label: 'Schedule min sigma', set: (r, min) => sigma(r, { min }) }),
   numberAxis({ id: 'scheduleMax', label: 'Schedule max sigma', set: (r, max) => sigma(r, { max }) }),
   numberAxis({ id: 'scheduleRho', label: 'Schedule rho', set: (r, rho) => sigma(r, { rho }) }),
@@ -221,6 +244,11 @@ export const PLOT_AXES = [
     label: 'Negative Guidance minimum sigma',
     entry: 'NGMS',
     set: (r, minUncondSigma) => guidance(r, { minUncondSigma }),
+  }),
+  yesNoAxis({
+    id: 'ngmsAll',
+    label: 'NGMS all steps',
+    set: (r, minUncondAll) => guidance(r, { minUncondAll }),
   }),
   numberAxis({ id: 'skipEarly', label: 'Skip Early CFG', set: (r, skipEarly) => guidance(r, { skipEarly }) }),
   numberAxis({
@@ -247,20 +275,40 @@ export const PLOT_AXES = [
   numberAxis({ id: 'ensd', label: 'ENSD', whole: true, set: (r, ensd) => ({ ...r, ensd }) }),
   textAxis({ id: 'rng', label: 'RNG source', entry: 'RNG', choices: ['NV', 'CPU'], set: noiseSource }),
   textAxis({ id: 'emphasis', label: 'Emphasis', choices: EMPHASIS_MODES, set: emphasis }),
+  numberAxis({
+    id: 'controlWeight',
+    label: 'ControlNet weight',
+    needs: 'control',
+    set: (r, weight) => control(r, { weight }),
+  }),
+  numberAxis({
+    id: 'controlStart',
+    label: 'ControlNet start',
+    needs: 'control',
+    set: (r, start) => control(r, { start }),
+  }),
+  numberAxis({ id: 'controlEnd', label: 'ControlNet end', needs: 'control', set: (r, end) => control(r, { end }) }),
+  textAxis({
+    id: 'controlMode',
+    label: 'ControlNet mode',
+    choices: CONTROL_MODES,
+    needs: 'control',
+    set: controlMode,
+  }),
   yesNoAxis({ id: 'tiling', label: 'Tiling', set: (r, tiling) => ({ ...r, tiling }) }),
-] as const satisfies readonly PlotAxis[];
-
-export type PlotAxisId = (typeof PLOT_AXES)[number]['id'];
+  ...samplerOptionAxes(['eta', 'sChurn', 'sTmin', 'sTmax', 'sNoise', 'order']),
+  ...modelOptionAxes(),
+  ...softInpaintAxes(),
+];
 
 /** @throws AppError 'argument/invalid' for an id or label that no axis has */
 export function plotAxis(name: string): PlotAxis {
-  const list: readonly PlotAxis[] = PLOT_AXES;
   const wanted = name.trim().toLowerCase();
-  const found = list.find(({ id, label }) => id === name || label.toLowerCase() === wanted);
+  const found = PLOT_AXES.find(({ id, label }) => id === name || label.toLowerCase() === wanted);
   if (found) return found;
   throw new AppError(
     'argument/invalid',
-    `plot axis: must be one of ${list.map((axis) => axis.id).join(', ')}; got "${name.slice(0, 60)}".`,
+    `plot axis: must be one of ${PLOT_AXES.map((axis) => axis.id).join(', ')}; got "${name.slice(0, 60)}".`,
     { details: { axis: name.slice(0, 60) } },
   );
 }

@@ -1,6 +1,6 @@
 /** What an axis of a plot is: how its values are written, and what each does to a request. */
 import { AppError } from '../base/errors';
-import type { GenerateRequest } from '../rpc/engine';
+import type { GenerateRequest, PlotStyle } from '../rpc/engine';
 import { numbers, permutations, splitList, MAX_AXIS_VALUES } from './values';
 
 export type AxisValue = number | string | boolean | readonly string[];
@@ -8,11 +8,11 @@ export type AxisValue = number | string | boolean | readonly string[];
 /** How values are written; the page chooses its control by this. */
 export type AxisKind = 'whole' | 'number' | 'text' | 'choice' | 'yesNo' | 'size' | 'order';
 
-/** Lists that only the engine knows: models of the store, upscalers, adapters. */
-export type AxisSource = 'models' | 'upscalers' | 'loras';
+/** Lists that only the host knows: models of the store, upscalers, adapters, autoencoders, the user's styles. */
+export type AxisSource = 'models' | 'upscalers' | 'loras' | 'vaes' | 'styles';
 
 /** Parts of a request without which an axis does nothing. */
-export type AxisNeed = 'init' | 'inpaint' | 'hires' | 'refiner' | 'strength';
+export type AxisNeed = 'init' | 'inpaint' | 'hires' | 'refiner' | 'strength' | 'control' | 'soft';
 
 export interface PlotAxis<Id extends string = string> {
   readonly id: Id;
@@ -28,8 +28,17 @@ export interface PlotAxis<Id extends string = string> {
   readonly needs?: AxisNeed;
   /** Random values are drawn once: -1 becomes a number that the infotext names. */
   readonly random?: true;
-  /** @throws AppError 'argument/invalid' where a value makes no sense */
-  apply(request: GenerateRequest, value: AxisValue, all: readonly AxisValue[]): GenerateRequest;
+  /**
+   * @param all  every value of the axis
+   * @param styles  what the plot's request brings of them
+   * @throws AppError 'argument/invalid' where a value makes no sense
+   */
+  apply(
+    request: GenerateRequest,
+    value: AxisValue,
+    all: readonly AxisValue[],
+    styles?: readonly PlotStyle[],
+  ): GenerateRequest;
 }
 
 type Numeric<Id extends string> = Omit<PlotAxis<Id>, 'kind' | 'apply' | 'cost'> & {
@@ -64,6 +73,24 @@ export function yesNoAxis<const Id extends string>(
 ): PlotAxis<Id> {
   const { set, ...rest } = axis;
   return { ...rest, cost: 0, kind: 'yesNo', apply: (request, value) => set(request, value === true) };
+}
+
+type Sized<Id extends string> = Omit<PlotAxis<Id>, 'kind' | 'apply' | 'cost'> & {
+  readonly cost?: number;
+  readonly set: (request: GenerateRequest, size: { widthPx: number; heightPx: number }) => GenerateRequest;
+};
+
+/** Sizes as `512x768`. */
+export function sizeAxis<const Id extends string>({ set, ...axis }: Sized<Id>): PlotAxis<Id> {
+  return {
+    cost: 0,
+    ...axis,
+    kind: 'size',
+    apply(request, value) {
+      const [widthPx = 0, heightPx = 0] = String(value).split('x').map(Number);
+      return set(request, { widthPx, heightPx });
+    },
+  };
 }
 
 const YES = new Set(['true', 'yes', 'y', '1', 'on']);

@@ -1,6 +1,6 @@
 /** From a plot request to its cells: which request each is, what its labels say, and the order that costs least. Pure. */
 import { AppError } from '../base/errors';
-import type { GenerateRequest, PlotAxisRequest, PlotRequest } from '../rpc/engine';
+import type { GenerateRequest, PlotAxisRequest, PlotRequest, PlotStyle } from '../rpc/engine';
 import { plotAxis } from './axes';
 import { readAxisValues, valueText, type AxisNeed, type AxisValue, type PlotAxis } from './axis';
 import { joinList } from './values';
@@ -39,6 +39,8 @@ const NEEDS: Readonly<Record<AxisNeed, { has: (request: GenerateRequest) => bool
   inpaint: { has: (r) => r.init?.inpaint !== undefined, what: 'a mask' },
   hires: { has: (r) => r.hires !== undefined, what: 'the second pass (hires fix) switched on' },
   refiner: { has: (r) => r.refiner !== undefined, what: 'a refiner' },
+  control: { has: (r) => (r.control ?? []).length > 0, what: 'a control unit' },
+  soft: { has: (r) => r.init?.inpaint?.soft !== undefined, what: 'soft inpainting switched on' },
   strength: { has: (r) => r.init !== undefined || r.hires !== undefined, what: 'a start picture or the second pass' },
 };
 
@@ -68,7 +70,7 @@ export function planPlot(request: GenerateRequest, plot: PlotRequest, randomSeed
   for (const side of order) {
     places = places.flatMap((place) => Array.from({ length: counts[side] }, (_, i) => ({ ...place, [side]: i })));
   }
-  return { axes, counts, cells: places.map((at) => cellAt(seeded, axes, at)) };
+  return { axes, counts, cells: places.map((at) => cellAt(seeded, axes, at, plot.styles ?? [])) };
 }
 
 function readAxes(plot: PlotRequest, randomSeed: (() => number) | undefined): Partial<Record<PlotSide, PlannedAxis>> {
@@ -111,22 +113,24 @@ function checkNeeds(request: GenerateRequest, axes: Partial<Record<PlotSide, Pla
   }
 }
 
+/** The refiner comes first: its switch is set on what it made. Styles come last: words are replaced in what was typed. */
+const APPLIED: Readonly<Record<string, number>> = { refiner: 0, styles: 2 };
+
 function cellAt(
   base: GenerateRequest,
   axes: Partial<Record<PlotSide, PlannedAxis>>,
   at: Record<PlotSide, number>,
+  styles: readonly PlotStyle[],
 ): PlotCell {
   const labels: string[] = [];
   let request = base;
-  // The refiner comes first: its switch is set on what it made.
-  const sides = PLOT_SIDES.filter((side) => axes[side]).sort(
-    (a, b) => Number(axes[b]?.axis.id === 'refiner') - Number(axes[a]?.axis.id === 'refiner'),
-  );
+  const rank = (side: PlotSide): number => APPLIED[axes[side]?.axis.id ?? ''] ?? 1;
+  const sides = PLOT_SIDES.filter((side) => axes[side]).sort((a, b) => rank(a) - rank(b));
   for (const side of sides) {
     const planned = axes[side];
     const value = planned?.values[at[side]];
     if (!planned || value === undefined) continue;
-    request = planned.axis.apply(request, value, planned.values);
+    request = planned.axis.apply(request, value, planned.values, styles);
   }
   for (const side of PLOT_SIDES) {
     const text = axes[side]?.texts[at[side]];

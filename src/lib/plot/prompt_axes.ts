@@ -1,6 +1,7 @@
 /** Axes that change the texts of a request. */
 import { AppError } from '../base/errors';
-import type { GenerateRequest } from '../rpc/engine';
+import { applyStyles } from '../prompt/styles';
+import type { GenerateRequest, PlotStyle } from '../rpc/engine';
 
 /**
  * Prompt S/R: the axis' first value, replaced by each.
@@ -87,4 +88,22 @@ function changeTags(prompt: string, change: (name: string, rest: string) => stri
   });
   if (found) return changed;
   throw new AppError('argument/invalid', 'plot axis Lora: the prompt must have a <lora:name:1> tag to change.');
+}
+
+/**
+ * Styles on top of the prompt, several joined by `+`; `None` adds none.
+ * @throws AppError 'argument/invalid' for a style that the request does not bring
+ */
+export function addStyles(request: GenerateRequest, value: string, styles: readonly PlotStyle[]): GenerateRequest {
+  if (value.toLowerCase() === 'none') return request;
+  const known = styles.some(({ name }) => name === value);
+  const names = known ? [value] : value.split('+').map((name) => name.trim());
+  const pair = { prompt: request.prompt, negative: request.negativePrompt };
+  const { prompt, negative, missing } = applyStyles(pair, names, styles, false);
+  if (missing.length === 0) return { ...request, prompt, negativePrompt: negative };
+  throw new AppError(
+    'argument/invalid',
+    `plot axis Styles: there is no style "${missing.join('", "')}"; there are ${styles.map(({ name }) => name).join(', ') || 'none'}.`,
+    { details: { missing } },
+  );
 }

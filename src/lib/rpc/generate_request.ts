@@ -39,6 +39,13 @@ export interface PlotAxisRequest {
   readonly values: string;
 }
 
+/** A style that an axis can add to the prompts; `{prompt}` in a text stands for the prompt. */
+export interface PlotStyle {
+  readonly name: string;
+  readonly prompt: string;
+  readonly negative: string;
+}
+
 /** An X/Y/Z plot: one picture for every combination, on one labelled sheet (one sheet for each value of z). */
 export interface PlotRequest {
   readonly x?: PlotAxisRequest;
@@ -52,6 +59,8 @@ export interface PlotRequest {
   readonly marginPx: number;
   /** Seed -1 draws a new seed for every cell; else one for all. */
   readonly keepRandomSeeds?: boolean;
+  /** Those that the axis "Styles" may name: the engine knows none. */
+  readonly styles?: readonly PlotStyle[];
 }
 
 export const PICTURE_FORMATS = ['png', 'jpeg', 'webp'] as const;

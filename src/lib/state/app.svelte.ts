@@ -207,7 +207,9 @@ export class AppState {
 
   /** Puts styles and wildcards in; their code is fetched when a prompt has any. */
   async #compose(parameters: Parameters): Promise<{ jobs: readonly Parameters[]; missing: readonly string[] }> {
-    const plain = !parameters.styles?.length && !/__|\{/.test(parameters.prompt + parameters.negativePrompt);
+    const { plot, prompt, negativePrompt } = parameters;
+    const styled = parameters.styles?.length || [plot?.x, plot?.y, plot?.z].some((axis) => axis?.axis === 'styles');
+    const plain = !styled && !/__|\{/.test(prompt + negativePrompt);
     if (plain) return { jobs: [parameters], missing: [] };
     const { composeJobs } = await import('./parameters/prompt_templates');
     const { styles, wildcards } = this.library;

@@ -4,7 +4,8 @@ import { PLOT_AXES, plotAxis } from '../../../src/lib/plot/axes';
 import { readAxisValues, type AxisValue, type PlotAxis } from '../../../src/lib/plot/axis';
 import { planPlot, plotPairs } from '../../../src/lib/plot/plan';
 import { joinList, numbers, permutations, splitList } from '../../../src/lib/plot/values';
-import type { GenerateRequest, PlotRequest } from '../../../src/lib/rpc/engine';
+import { SOFT_INPAINT_DEFAULTS, type GenerateRequest, type PlotRequest } from '../../../src/lib/rpc/engine';
+import { samplers } from '../../../src/lib/sampling/registry';
 
 const image = { widthPx: 1, heightPx: 1, rgba: new Uint8ClampedArray(4) };
 /** Everything an axis may need. */
@@ -28,7 +29,15 @@ const FULL: GenerateRequest = {
     image,
     strength: 0.5,
     resizeMode: 'just',
-    inpaint: { mask: image, invert: false, blurPx: 4, fill: 'original', area: 'whole', paddingPx: 0 },
+    inpaint: {
+      mask: image,
+      invert: false,
+      blurPx: 4,
+      fill: 'original',
+      area: 'whole',
+      paddingPx: 0,
+      soft: SOFT_INPAINT_DEFAULTS,
+    },
   },
   hires: {
     upscaler: 'Latent',
@@ -43,8 +52,10 @@ const FULL: GenerateRequest = {
     negativePrompt: '',
   },
   refiner: { modelId: 'two', switchAt: 0.8 },
+  control: [{ modelId: 'lines', image, weight: 1, start: 0, end: 1, mode: 'balanced' }],
 };
-const PLOT: PlotRequest = { legend: true, keepPictures: false, marginPx: 0 };
+const STYLES = ['first', 'second'].map((name) => ({ name, prompt: `{prompt}, ${name}`, negative: `no ${name}` }));
+const PLOT: PlotRequest = { legend: true, keepPictures: false, marginPx: 0, styles: STYLES };
 const plan = (plot: Partial<PlotRequest>, request: Partial<GenerateRequest> = {}) =>
   planPlot({ ...FULL, ...request }, { ...PLOT, ...plot }, () => 77);
 
@@ -94,6 +105,9 @@ const SAMPLES: Readonly<Record<PlotAxis['kind'], string>> = {
   order: 'red, tree',
 };
 
+const samples = (axis: PlotAxis): readonly AxisValue[] =>
+  readAxisValues(axis, Array.isArray(axis.choices) ? joinList(axis.choices.slice(-2)) : SAMPLES[axis.kind]);
+
 describe('axes', () => {
   const list: readonly PlotAxis[] = PLOT_AXES;
   it('have unique ids and labels, found by either', () => {
@@ -108,10 +122,9 @@ describe('axes', () => {
 
   for (const axis of list) {
     it(`${axis.id}: each value gives another request, the original stays`, () => {
-      const text = Array.isArray(axis.choices) ? joinList(axis.choices.slice(0, 2)) : SAMPLES[axis.kind];
       const before = structuredClone(FULL);
-      const values = readAxisValues(axis, text);
-      const results = values.map((value: AxisValue) => JSON.stringify(axis.apply(FULL, value, values)));
+      const values = samples(axis);
+      const results = values.map((value: AxisValue) => JSON.stringify(axis.apply(FULL, value, values, STYLES)));
       expect(new Set(results).size).toBe(values.length);
       expect(FULL).toEqual(before);
     });
@@ -125,6 +138,36 @@ describe('axes', () => {
       'a blue, dark cat',
     ]);
     expect(() => plan({ x: { axis: 'promptReplace', values: 'pink, red' } })).toThrow(/must be a part of the prompt/);
+  });
+
+  it('adds styles to the prompts as other axes leave them, several by +, none by None', () => {
+    const { cells } = plan(
+      {
+        x: { axis: 'styles', values: 'None, first, first + second' },
+        y: { axis: 'promptReplace', values: 'cat, dog' },
+      },
+      { prompt: 'a cat' },
+    );
+    expect(cells.map(({ request }) => `${request.prompt} / ${request.negativePrompt}`)).toEqual([
+      'a cat / blur',
+      'a dog / blur',
+      'a cat, first / blur, no first',
+      'a dog, first / blur, no first',
+      'a cat, first, second / blur, no first, no second',
+      'a dog, first, second / blur, no first, no second',
+    ]);
+    expect(() => plan({ x: { axis: 'styles', values: 'first, frist' } })).toThrow(/no style "frist"; there are first/);
+  });
+
+  it('has one for every option of every sampler', () => {
+    const set = new Set(
+      PLOT_AXES.flatMap((axis) => {
+        const values = samples(axis);
+        return Object.keys(axis.apply(FULL, values[0]!, values, STYLES).samplerOptions ?? {});
+      }),
+    );
+    const options = new Set(samplers.flatMap((sampler) => Object.keys(sampler.options)));
+    expect([...set].toSorted()).toEqual([...options].toSorted());
   });
 
   it('keeps the places of ordered words', () => {

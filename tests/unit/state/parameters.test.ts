@@ -1,6 +1,6 @@
 import { LOCALES } from '../../../src/lib/i18n/locales';
 import { entryName } from '../../../src/lib/state/parameters/entry_names';
-import { axisName, plotAxes } from '../../../src/lib/state/parameters/plot_axes';
+import { axisMenu, axisName, plotAxes } from '../../../src/lib/state/parameters/plot_axes';
 import { describe, expect, it } from 'vitest';
 import { en } from '../../../src/lib/i18n/en';
 import { enLater } from '../../../src/lib/i18n/en_later';
@@ -221,5 +221,34 @@ describe('entries of generation parameters', () => {
     expect(entryName('Hires steps', sayIn)).toBe(`${sayIn('group.hires')}: ${sayIn(def('hires.steps').label)}`);
     expect(entryName('model hash', sayIn)).toBe(sayIn('entry.modelHash'));
     expect(entryName('Ultra mode', sayIn)).toBeUndefined();
+  });
+});
+
+describe('menu of plot axes', () => {
+  const ids = (menu: ReturnType<typeof axisMenu>) => menu.flatMap(({ axes }) => axes.map(({ axis }) => axis.id));
+  const offOf = (menu: ReturnType<typeof axisMenu>, id: string) =>
+    menu.flatMap(({ axes }) => axes).find(({ axis }) => axis.id === id)?.off;
+
+  it('has every axis once where all parts are there, and each in one group', () => {
+    const everything = axisMenu(
+      context(),
+      plotAxes.map(({ id }) => id),
+    );
+    expect(ids(everything).toSorted()).toEqual(plotAxes.map(({ id }) => id).toSorted());
+  });
+
+  it('leaves out what neither sampler nor model has, and greys what a missing part needs', () => {
+    const menu = axisMenu(context(form({ sampler: 'euler' })), []);
+    expect(ids(menu)).toContain('sigmaChurn');
+    expect(ids(menu)).not.toContain('samplerOption.variant');
+    expect(ids(menu)).not.toContain('modelOption.shift');
+    expect(ids(axisMenu(context(form({ sampler: 'unipc' })), []))).toContain('samplerOption.variant');
+    expect(ids(axisMenu(context(form({ sampler: 'euler' })), ['sampler']))).toContain('samplerOption.variant');
+    expect(offOf(menu, 'hiresSteps')).toBe(true);
+    expect(offOf(menu, 'refinerSwitch')).toBe(true);
+    expect(offOf(axisMenu(context(), ['refiner']), 'refinerSwitch')).toBe(false);
+    expect(offOf(menu, 'denoising')).toBe(true);
+    expect(offOf(axisMenu(context(form(), true), []), 'denoising')).toBe(false);
+    expect(offOf(menu, 'steps')).toBe(false);
   });
 });

@@ -16,11 +16,21 @@ const OWN: Readonly<Record<string, MessageKey>> = {
   model: 'engine.model',
   'model hash': 'entry.modelHash',
   version: 'engine.info.version',
+  styles: 'tools.styles',
+};
+
+/** Fields of units, which are no parameters of their own: group and name. */
+const UNIT: Readonly<Record<string, readonly [MessageKey, MessageKey]>> = {
+  'controlnet weight': ['group.control', 'control.weight'],
+  'controlnet start': ['group.control', 'control.start'],
+  'controlnet end': ['group.control', 'control.end'],
+  'controlnet mode': ['group.control', 'control.mode'],
 };
 
 let known: ReadonlyMap<string, ParameterDef> | undefined;
 
-function parameterOf(entry: string): ParameterDef | undefined {
+/** The parameter that an entry, in lower case, comes from. */
+export function parameterOf(entry: string): ParameterDef | undefined {
   known ??= new Map(
     [...PARAMETERS, ...samplers.flatMap(({ id }) => samplerParameters(id)), ...modelParameters(MODEL_OPTIONS)]
       .reverse()
@@ -33,6 +43,8 @@ function parameterOf(entry: string): ParameterDef | undefined {
 export function entryName(entry: string, say: Say): string | undefined {
   const own = OWN[entry.toLowerCase()];
   if (own) return say(own);
+  const unit = UNIT[entry.toLowerCase()];
+  if (unit) return unit.map((key) => say(key)).join(': ');
   const def = parameterOf(entry.toLowerCase());
   if (!def) return undefined;
   const group = PARAMETER_GROUPS.find(({ id }) => id === def.group);

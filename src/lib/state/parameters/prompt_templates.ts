@@ -37,8 +37,10 @@ export function composeJobs(parameters: Parameters, parts: PromptParts, randomSe
     // Comments stay: the engine strips them itself, and the infotext keeps what was typed.
     false,
   );
-  const base: Parameters =
-    names.length === 0 ? plain : { ...plain, prompt: styled.prompt, negativePrompt: styled.negative };
+  const texts = names.length === 0 ? {} : { prompt: styled.prompt, negativePrompt: styled.negative };
+  // An axis of a plot may name styles, which the engine does not know.
+  const plot = plain.plot ? { plot: { ...plain.plot, styles: parts.styles } } : {};
+  const base: Parameters = { ...plain, ...texts, ...plot };
   if (!isTemplate(base.prompt) && !isTemplate(base.negativePrompt)) return { jobs: [base], missing: styled.missing };
   const source: WildcardSource = (name) => parts.wildcards[name];
   const missing = new Set(styled.missing);
