@@ -134,6 +134,7 @@ const FIELDS: readonly Field[] = [
   field('Conditional mask weight', main, 'conditionalMaskWeight', numberCodec),
   field('Clip skip', main, 'clipSkip', numberCodec),
   field('ENSD', main, 'etaNoiseSeedDelta', numberCodec),
+  // Read and kept, not written: it names the file of a start picture that the web UIs can put on the server's disk.
   field('Init image hash', main, 'initImageHash', textCodec),
   field('RNG', main, 'rng', textCodec),
   field('Tiling', main, 'tiling', flagCodec),
