@@ -29,9 +29,21 @@ const writeWorkerFiles = (): Plugin => ({
 /** Which plugin took how long is of no use to who starts the app. */
 const quiet = { checks: { bundlerTimings: false } };
 
+/**
+ * Keeps a worker's entry apart from all that it imports, so that its lazily loaded parts never import the entry: WebKit
+ * runs the entry of a module worker a second time when they do, and two engines answered every call of the page.
+ */
+const entryApart = {
+  codeSplitting: { groups: [{ name: 'initial', tags: ['$initial' as const], test: /^(?!.*\/workers\/[a-z]+\.ts$)/ }] },
+};
+
 export default defineConfig({
   plugins: [sveltekit(), writeWorkerFiles()],
-  worker: { format: 'es', plugins: () => [collectWorkerFiles()], rolldownOptions: quiet },
+  worker: {
+    format: 'es',
+    plugins: () => [collectWorkerFiles()],
+    rolldownOptions: { ...quiet, output: entryApart },
+  },
   server: { headers: isolationHeaders, fs: { allow: ['workers', 'wgsl', 'static'] } },
   preview: { headers: isolationHeaders },
   build: { target: 'es2023', rolldownOptions: quiet },

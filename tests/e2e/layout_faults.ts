@@ -6,7 +6,7 @@ const TOUCH_PX = 43.5;
 
 /**
  * @param options.touch also names controls that are too low for a finger
- * @returns sideways scrolling, texts that leave their buttons, controls that lie on each other
+ * @returns scrolling sideways or of the page around the app, texts that leave their buttons, controls that lie on each other
  */
 export function layoutFaults(page: Page, options: { readonly touch?: boolean } = {}): Promise<readonly string[]> {
   return page.evaluate(
@@ -20,6 +20,8 @@ export function layoutFaults(page: Page, options: { readonly touch?: boolean } =
         (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0),
       );
       if (wide > 0) faults.push(`${wide} px stick out sideways`);
+      const low = document.documentElement.scrollHeight - innerHeight;
+      if (low > 0) faults.push(`the page around the app scrolls ${low} px`);
       const controls = [
         ...document.querySelectorAll<HTMLElement>(
           'button, a[href], select, textarea, summary, input:not([type=checkbox]):not([type=radio])',

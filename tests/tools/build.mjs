@@ -1,9 +1,9 @@
 /**
- * Builds the app and holds it to its size budget. The budget counts what a first visit must download before it can
+ * Builds the app, checks how its workers are cut, and holds it to its size budget. The budget counts what a first visit must download before it can
  * be used: the page's scripts and styles, compressed. Engines, runtimes, kernels and models come later, on demand.
  */
 import { gzipSync } from 'node:zlib';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bin, root, run } from './run.mjs';
 
@@ -11,6 +11,19 @@ const FIRST_LOAD_BUDGET_KIB = 150;
 
 const { code } = await run(bin('vite'), ['build', '--logLevel', 'warn']);
 if (code !== 0) process.exit(code);
+
+/** WebKit runs the entry of a module worker again when a lazily loaded part imports it: vite.config.ts keeps it apart. */
+const workers = join(root, 'build/_app/immutable/workers');
+const entries = readdirSync(workers).filter((name) => name.endsWith('.js'));
+const parts = readdirSync(join(workers, 'chunks'));
+const importing = parts.filter((name) => {
+  const text = readFileSync(join(workers, 'chunks', name), 'utf8');
+  return entries.some((entry) => text.includes(`/${entry}`));
+});
+if (entries.length === 0 || parts.length === 0 || importing.length > 0) {
+  console.error(`workers: these parts import their worker's entry, or there are none: ${importing.join(', ')}`);
+  process.exit(1);
+}
 
 const page = readFileSync(join(root, 'build/index.html'), 'utf8');
 const urls = new Set(

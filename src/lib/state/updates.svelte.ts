@@ -23,11 +23,12 @@ export class Updates {
     }
     const watch = (worker: ServiceWorker | null) => {
       worker?.addEventListener('statechange', () => {
-        if (worker.state === 'installed' && serviceWorker.controller) this.#offer(worker);
+        // Not by the page's controller: WebKit tells of the first installation when that worker already controls the page.
+        if (registration.waiting === worker && registration.active) this.#offer(worker);
         if (worker.state === 'activated') this.offlineReady = true;
       });
     };
-    if (registration.waiting && serviceWorker.controller) this.#offer(registration.waiting);
+    if (registration.waiting && registration.active) this.#offer(registration.waiting);
     this.offlineReady = registration.active?.state === 'activated';
     watch(registration.installing);
     registration.addEventListener('updatefound', () => watch(registration.installing));

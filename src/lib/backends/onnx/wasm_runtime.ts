@@ -54,6 +54,9 @@ function threadCount(): { threads: number; reason?: string } {
   if (globalThis.crossOriginIsolated !== true) {
     return { threads: 1, reason: 'the page is not cross-origin isolated' };
   }
+  if (typeof SharedArrayBuffer === 'undefined') {
+    return { threads: 1, reason: 'this browser shares no memory between threads' };
+  }
   return { threads: wanted };
 }
 
