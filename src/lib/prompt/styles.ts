@@ -1,6 +1,6 @@
 /** Styles: named additions to a prompt and its negative. Reading and writing `styles.csv` is in styles_csv.ts. */
 import { stripComments } from './comments';
-import { SPACE_CLASS, trimSpace } from './reference_text';
+import { trimSpace } from './reference_text';
 
 export interface Style {
   readonly name: string;
@@ -14,12 +14,12 @@ export interface PromptPair {
 }
 
 const PLACE = '{prompt}';
-const spaceRun = new RegExp(`[${SPACE_CLASS}]+`, 'gu');
 /** `{prompt}` twice in several styles doubles the text each time; beyond this length the style is not applied. */
 const LONGEST_PROMPT = 1_000_000;
 
 /**
- * Applies styles in order; unknown names are skipped and returned. Comments go and the ends are trimmed last.
+ * Applies styles in order; unknown names are skipped and returned. Comments go, and the ends of the prompt and of each
+ * style are trimmed before they meet.
  * @param stripping  remove comments (the option `enable_prompt_comments`, on by default)
  */
 export function applyStyles(
@@ -38,10 +38,10 @@ export function applyStyles(
       missing.push(name);
       continue;
     }
-    prompt = applyOne(stripping ? stripComments(style.prompt) : style.prompt, prompt);
-    negative = applyOne(stripping ? stripComments(style.negative) : style.negative, negative);
+    prompt = applyOne(clean(style.prompt), prompt);
+    negative = applyOne(clean(style.negative), negative);
   }
-  return { prompt: trimSpace(prompt), negative: trimSpace(negative), missing };
+  return { prompt, negative, missing };
 }
 
 function applyOne(style: string, text: string): string {
@@ -50,12 +50,13 @@ function applyOne(style: string, text: string): string {
     const length = style.length + (pieces.length - 1) * text.length;
     return length > LONGEST_PROMPT ? text : pieces.join(text);
   }
-  return [trimSpace(text), trimSpace(style)].filter((part) => part !== '').join(', ');
+  return [text, style].filter((part) => part !== '').join(', ');
 }
 
 /**
- * Finds styles in a finished prompt and takes their text out, the last applied first.
+ * Finds styles in a finished prompt and takes their text out, the last applied first. Comments go, as when applying.
  * @returns names in the order of application, and what is left
+ * Source: stable-diffusion-webui-forge modules/styles.py, extract_styles_from_prompt.
  */
 export function extractStyles(
   pair: PromptPair,
@@ -63,7 +64,7 @@ export function extractStyles(
 ): PromptPair & { readonly names: readonly string[] } {
   const left = styles.filter((style) => style.prompt !== '' || style.negative !== '');
   const names: string[] = [];
-  let { prompt, negative } = pair;
+  let [prompt, negative] = [stripComments(pair.prompt), stripComments(pair.negative)];
   for (;;) {
     const at = left.findIndex((style) => {
       const without = takeOut(style.prompt, prompt);
@@ -80,13 +81,17 @@ export function extractStyles(
   }
 }
 
+/** What is left of a text without a style; undefined where it does not have the style's text. Only the first place counts. */
 function takeOut(style: string, text: string): string | undefined {
-  const plain = trimSpace(text).replace(spaceRun, ' ');
-  const wanted = trimSpace(style).replace(spaceRun, ' ');
-  const [before, after] = wanted.split(PLACE);
-  if (before !== undefined && after !== undefined) {
-    const fits = plain.startsWith(before) && plain.endsWith(after) && plain.length >= before.length + after.length;
-    return fits ? plain.slice(before.length, plain.length - after.length) : undefined;
+  const plain = trimSpace(text);
+  const wanted = trimSpace(stripComments(style));
+  const place = wanted.indexOf(PLACE);
+  if (place >= 0) {
+    const [before, after] = [wanted.slice(0, place), wanted.slice(place + PLACE.length)];
+    // Halves that overlap in the text count as found, with nothing between them.
+    return plain.startsWith(before) && plain.endsWith(after)
+      ? plain.slice(before.length, plain.length - after.length)
+      : undefined;
   }
   if (!plain.endsWith(wanted)) return undefined;
   const rest = plain.slice(0, plain.length - wanted.length);

@@ -9,6 +9,7 @@ import { extractNetworks } from '../../../src/lib/prompt/extra_networks';
 import { hasBracketProblem, promptHints } from '../../../src/lib/prompt/hints';
 import { encodePlan, textIndexAt } from '../../../src/lib/prompt/plan';
 import { schedulePrompt } from '../../../src/lib/prompt/schedule';
+import { applyStyles, extractStyles } from '../../../src/lib/prompt/styles';
 import { expandRandom, expansionRandom } from '../../../src/lib/prompt/wildcards';
 
 const pieces = [
@@ -201,5 +202,26 @@ describe('wildcards', () => {
     expect(once(42)).toBe(once(42));
     expect(new Set(Array.from({ length: 20 }, (_, seed) => once(seed))).size).toBeGreaterThan(5);
     expect(expandRandom('__loop__', source, expansionRandom(1)).text).toContain('x');
+  });
+});
+
+describe('styles', () => {
+  const styles = [
+    { name: 'twice', prompt: '{prompt} by {prompt}', negative: '' },
+    { name: 'film', prompt: ' film grain # note', negative: '{prompt}, text' },
+  ];
+
+  it('are joined to the trimmed prompt, and what a place leaves at the ends stays', () => {
+    expect(applyStyles({ prompt: '', negative: ' a ' }, ['twice', 'film'], styles)).toEqual({
+      prompt: ' by , film grain',
+      negative: 'a, text',
+      missing: [],
+    });
+  });
+
+  it('are found with line breaks kept, comments gone and only the first place as a place', () => {
+    const pair = { prompt: 'a\nb  c # x\n, film grain', negative: 'n, text' };
+    expect(extractStyles(pair, styles)).toEqual({ names: ['film'], prompt: 'a\nb  c \n', negative: 'n' });
+    expect(extractStyles({ prompt: 'cat by cat', negative: '' }, styles).names).toEqual([]);
   });
 });
