@@ -1,32 +1,54 @@
 /** Pictures in Node: PNG in and out. Browsers use their own codecs. */
+import { inflateSync } from 'node:zlib';
 import { decode, encode, type DecodedPng } from 'fast-png';
 import { AppError } from '../lib/base/errors';
+import { isPng, pngPixels } from '../lib/formats/png_text';
 import type { PixelImage } from '../lib/rpc/engine';
 
+/** Channels by colour type. Source: PNG 3rd edition, table 11.1. */
+const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+
 /**
- * RGBA bytes of a PNG of any colour type and depth.
- * @throws AppError 'image/invalid'
+ * RGBA bytes of a PNG of any colour type and depth. Profiles and texts are left out, and pixels that inflate to more than
+ * the size in the header are refused: a few kilobytes cannot become gigabytes.
+ * @throws AppError 'image/invalid', 'file/…' for a damaged file
  */
 export function decodePng(bytes: Uint8Array, name: string): PixelImage {
+  if (!isPng(bytes)) throw unreadable(name);
+  const { header, data, file } = pngPixels(bytes, name);
   let png: DecodedPng;
   try {
-    png = decode(bytes);
+    inflateSync(data, { maxOutputLength: largestPixels(header) });
+    png = decode(file);
   } catch (cause) {
-    throw new AppError('image/invalid', `${name}: not a PNG that can be read; convert it to PNG first.`, { cause });
+    throw unreadable(name, cause);
   }
-  const { width, height, channels, depth, data, palette } = png;
-  const rgba = new Uint8ClampedArray(4 * width * height);
+  return rgbaOf(png);
+}
+
+function unreadable(name: string, cause?: unknown): AppError {
+  return new AppError('image/invalid', `${name}: not a PNG that can be read; convert it to PNG first.`, { cause });
+}
+
+/** Bytes of filtered rows; interlaced ones have up to twice as many rows. */
+function largestPixels(header: Uint8Array): number {
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  const bits = view.getUint8(8) * (CHANNELS[view.getUint8(9)] ?? 4);
+  const rows = view.getUint32(4) * (view.getUint8(12) === 0 ? 1 : 2);
+  return rows * (1 + Math.ceil((view.getUint32(0) * bits) / 8)) + 64;
+}
+
+function rgbaOf({ width, height, channels, depth, data, palette }: DecodedPng): PixelImage {
+  const count = width * height;
+  const rgba = new Uint8ClampedArray(4 * count);
   const scale = 255 / (2 ** depth - 1);
-  for (let i = 0; i < width * height; i++) {
-    const at = (c: number): number => (data[i * channels + c] ?? 0) * scale;
+  const grey = channels < 3;
+  const hasAlpha = channels === 2 || channels === 4;
+  for (let i = 0; i < count; i++) {
     const entry = palette?.[data[i] ?? 0];
-    const grey = channels < 3;
-    const colour = entry ?? (grey ? [at(0), at(0), at(0)] : [at(0), at(1), at(2)]);
-    const alpha = entry ? (entry[3] ?? 255) : channels === 2 ? at(1) : channels === 4 ? at(3) : 255;
-    rgba.set(
-      [Math.round(colour[0] ?? 0), Math.round(colour[1] ?? 0), Math.round(colour[2] ?? 0), Math.round(alpha)],
-      4 * i,
-    );
+    for (let c = 0; c < 3; c++)
+      rgba[4 * i + c] = entry ? (entry[c] ?? 0) : (data[i * channels + (grey ? 0 : c)] ?? 0) * scale;
+    rgba[4 * i + 3] = entry ? (entry[3] ?? 255) : hasAlpha ? (data[i * channels + channels - 1] ?? 0) * scale : 255;
   }
   return { widthPx: width, heightPx: height, rgba };
 }
@@ -38,6 +60,6 @@ export function encodePng({ widthPx, heightPx, rgba }: PixelImage, keepAlpha = f
     return Uint8Array.from(encode({ width: widthPx, height: heightPx, channels: 4, depth: 8, data }));
   }
   const rgb = new Uint8Array(3 * widthPx * heightPx);
-  for (let i = 0; i < widthPx * heightPx; i++) rgb.set(rgba.subarray(4 * i, 4 * i + 3), 3 * i);
+  for (let i = 0; i < widthPx * heightPx; i++) for (let c = 0; c < 3; c++) rgb[3 * i + c] = rgba[4 * i + c] ?? 0;
   return Uint8Array.from(encode({ width: widthPx, height: heightPx, channels: 3, depth: 8, data: rgb }));
 }

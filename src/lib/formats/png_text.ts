@@ -83,6 +83,32 @@ export function readPng(bytes: Uint8Array, name = 'png'): PngContents {
   return { ...size, texts, problems, ...(exif === undefined ? {} : { exif }) };
 }
 
+/** What decoders of pixels need of a PNG: the file without its ancillary chunks, and the compressed pixels. */
+export interface PngPixels {
+  /** IHDR's contents. */
+  readonly header: Uint8Array;
+  /** All IDAT chunks joined: one zlib stream. */
+  readonly data: Uint8Array;
+  readonly file: Uint8Array<ArrayBuffer>;
+}
+
+/** Chunks that decide about pixels; profiles and texts may be compressed, and no decoder limits them. */
+const PIXEL_CHUNKS = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
+
+/** @throws AppError as `readPng` */
+export function pngPixels(bytes: Uint8Array, name = 'png'): PngPixels {
+  const kept = [...chunks(bytes, name)].filter(({ type }) => PIXEL_CHUNKS.has(type));
+  const [header] = kept;
+  if (!header) throw fileError('file/truncated-header', name, 'the file ends behind the signature');
+  readHeader(header, name);
+  const whole = kept.map(({ offset, data }) => bytes.subarray(offset, offset + FRAME_BYTES + data.length));
+  return {
+    header: header.data,
+    data: concatBytes(kept.filter(({ type }) => type === 'IDAT').map(({ data }) => data)),
+    file: concatBytes([bytes.subarray(0, HEADER_BYTES), ...whole]),
+  };
+}
+
 function* chunks(bytes: Uint8Array, name: string): Generator<Chunk> {
   if (bytes.length < HEADER_BYTES) throw fileError('file/truncated-header', name, `the file has ${bytes.length} bytes`);
   if (!isPng(bytes)) throw fileError('file/bad-magic', name, 'the file does not begin with the PNG signature');

@@ -1,5 +1,5 @@
 /**
- * Resizing of small planes (latents and masks) by the rules the field's libraries use. Separable filters; weights per
+ * Resizing of planes (latents, masks, pictures) by the rules the field's libraries use. Separable filters; weights per
  * output position are computed once per axis.
  */
 import { AppError } from '../../base/errors';
@@ -26,7 +26,7 @@ export interface PlaneSize {
 
 interface Taps {
   readonly first: number;
-  readonly weights: readonly number[];
+  readonly weights: Float64Array | readonly number[];
 }
 
 /**
@@ -56,24 +56,46 @@ export function resample(
   const out = new Float64Array(count * to.height * to.width);
   const wide = new Float64Array(from.height * to.width);
   for (let p = 0; p < count; p++) {
-    for (let y = 0; y < from.height; y++) {
-      columns.forEach((tap, x) => {
-        wide[y * to.width + x] = round(weigh(tap, (k) => planes[p * area + y * from.width + k] as number));
-      });
+    for (let y = 0; y < from.height; y++)
+      resampleRow(planes, p * area + y * from.width, columns, wide, y * to.width, round);
+    for (let y = 0; y < to.height; y++) {
+      const start = (p * to.height + y) * to.width;
+      sumRows(wide, to.width, rows[y] as Taps, out.subarray(start, start + to.width), round);
     }
-    rows.forEach((tap, y) => {
-      for (let x = 0; x < to.width; x++) {
-        out[(p * to.height + y) * to.width + x] = round(weigh(tap, (k) => wide[k * to.width + x] as number));
-      }
-    });
   }
   return out;
 }
 
-function weigh({ first, weights }: Taps, at: (k: number) => number): number {
-  let sum = 0;
-  weights.forEach((w, k) => (sum += w * at(first + k)));
-  return sum;
+/** One row through the filters of its columns. Plain loops: a photograph has 10^8 products. */
+function resampleRow(
+  planes: ArrayLike<number>,
+  from: number,
+  columns: readonly Taps[],
+  out: Float64Array,
+  to: number,
+  round: (v: number) => number,
+): void {
+  for (let x = 0; x < columns.length; x++) {
+    const { first, weights } = columns[x] as Taps;
+    let sum = 0;
+    for (let k = 0; k < weights.length; k++) sum += (weights[k] as number) * (planes[from + first + k] as number);
+    out[to + x] = round(sum);
+  }
+}
+
+/** The weighted sum of some rows of `wide`. */
+function sumRows(
+  wide: Float64Array,
+  width: number,
+  { first, weights }: Taps,
+  out: Float64Array,
+  round: (v: number) => number,
+): void {
+  for (let k = 0; k < weights.length; k++) {
+    const [weight, row] = [weights[k] as number, (first + k) * width];
+    for (let x = 0; x < width; x++) out[x] = (out[x] as number) + weight * (wide[row + x] as number);
+  }
+  for (let x = 0; x < width; x++) out[x] = round(out[x] as number);
 }
 
 function taps(mode: ResampleMode, i: number, from: number, to: number): Taps {
@@ -121,7 +143,7 @@ function filtered(kernel: (v: number) => number, radius: number, i: number, scal
   const centre = (i + 0.5) * scale;
   const first = Math.max(Math.trunc(centre - radius * stretch + 0.5), 0);
   const end = Math.min(Math.trunc(centre + radius * stretch + 0.5), from);
-  const weights = Array.from({ length: end - first }, (_, k) => kernel((first + k - centre + 0.5) / stretch));
+  const weights = Float64Array.from({ length: end - first }, (_, k) => kernel((first + k - centre + 0.5) / stretch));
   const sum = weights.reduce((a, b) => a + b, 0);
   return { first, weights: weights.map((w) => w / sum) };
 }
