@@ -1,8 +1,9 @@
 // y[n, i, h] = Σ_j softmax_j(scale · q[n, i, h] · k[n, j, h'] + bias) v[n, j, h'], h' = h · kvHeads / heads.
 // q, y [N, Tq, heads·D], k, v [N, Tk, kvHeads·D]. Online softmax in f32 (Milakov & Gimelshein 2018): memory does not
-// grow with the tokens. Each thread owns 16 of the D outputs of one query and computes the scores for itself: no shared
-// memory, the version that must be right everywhere.
-// Grid: one thread per (n, query, head, 16 outputs), 64 per group.
+// grow with the tokens. Each thread owns 64 of the D outputs of one query and computes the scores for itself, four keys at
+// a time: no shared memory, the version that must be right everywhere.
+// Grid: one thread per (n, query, head, 64 outputs), 64 per group.
+// Key by key with 16 outputs a thread, scores of wide heads were computed up to eight times (width 128).
 struct Params {
   groupOffset: u32, // first workgroup of this dispatch
   count: u32, // threads with work
@@ -25,6 +26,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+const OWN = 64u; // outputs of a thread
+
+// Four numbers of a row of v; 0 beyond the width.
 fn values4(at: u32, left: u32) -> vec4<f32> {
   let raw = vec4<f32>(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
   return select(vec4<f32>(0.0), raw, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
@@ -40,7 +44,7 @@ fn main(
   if (i >= params.count) {
     return;
   }
-  let parts = (params.width + 15u) / 16u;
+  let parts = (params.width + OWN - 1u) / OWN;
   let part = i % parts;
   let head = (i / parts) % params.heads;
   let query = (i / (parts * params.heads)) % params.queries;
@@ -50,8 +54,8 @@ fn main(
   let kvStride = params.kvHeads * params.width;
   let kvBase = n * params.keys * kvStride + kvHead * params.width;
   let biasBase = n * params.biasN + head * params.biasH + query * params.biasQ;
-  let first = part * 16u;
-  let left = params.width - first;
+  let first = part * OWN;
+  let left = min(OWN, params.width - first);
   var keys = params.keys;
   if (params.causal != 0u) {
     keys = min(keys, query + 1u);
@@ -59,48 +63,43 @@ fn main(
   // Finite: fast-math compilers may assume that no infinities occur.
   var highest = -1e30;
   var total = 0.0;
-  var sum0 = vec4<f32>(0.0);
-  var sum1 = vec4<f32>(0.0);
-  var sum2 = vec4<f32>(0.0);
-  var sum3 = vec4<f32>(0.0);
-  for (var j = 0u; j < keys; j++) {
-    let base = kvBase + j * kvStride;
-    var score = 0.0;
+  var sums = array<vec4<f32>, OWN / 4u>();
+  for (var j = 0u; j < keys; j += 4u) {
+    let present = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(keys);
+    let rows = min(vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(keys - 1u));
+    let bases = vec4<u32>(kvBase) + rows * kvStride;
+    var scores = vec4<f32>(0.0);
     for (var d = 0u; d < params.width; d++) {
-      score += q[qBase + d] * k[base + d];
+      let at = bases + vec4<u32>(d);
+      scores += q[qBase + d] * vec4<f32>(k[at.x], k[at.y], k[at.z], k[at.w]);
     }
-    score *= params.scale;
+    scores *= params.scale;
     if (params.hasBias != 0u) {
-      score = max(score + bias[biasBase + j], -1e30);
+      let at = vec4<u32>(biasBase) + rows;
+      scores = max(scores + vec4<f32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]), vec4<f32>(-1e30));
     }
-    let above = max(highest, score);
+    let best = select(vec4<f32>(-1e30), scores, present);
+    let above = max(highest, max(max(best.x, best.y), max(best.z, best.w)));
     let keep = exp(highest - above);
-    let weight = exp(score - above);
+    let weights = select(vec4<f32>(0.0), exp(scores - vec4<f32>(above)), present);
     highest = above;
-    total = total * keep + weight;
-    let at = base + first;
-    sum0 = sum0 * keep + weight * values4(at, left);
-    if (left > 4u) {
-      sum1 = sum1 * keep + weight * values4(at + 4u, left - 4u);
-    }
-    if (left > 8u) {
-      sum2 = sum2 * keep + weight * values4(at + 8u, left - 8u);
-    }
-    if (left > 12u) {
-      sum3 = sum3 * keep + weight * values4(at + 12u, left - 12u);
+    total = total * keep + dot(weights, vec4<f32>(1.0));
+    let starts = bases + vec4<u32>(first);
+    for (var c = 0u; c < OWN / 4u; c++) {
+      let at = 4u * c;
+      if (at < left) {
+        let values = mat4x4<f32>(
+          values4(starts.x + at, left - at),
+          values4(starts.y + at, left - at),
+          values4(starts.z + at, left - at),
+          values4(starts.w + at, left - at),
+        );
+        sums[c] = sums[c] * keep + values * weights;
+      }
     }
   }
   let scale = 1.0 / total;
-  for (var d = 0u; d < min(16u, left); d++) {
-    let quarter = d / 4u;
-    var value = sum0[d % 4u];
-    if (quarter == 1u) {
-      value = sum1[d % 4u];
-    } else if (quarter == 2u) {
-      value = sum2[d % 4u];
-    } else if (quarter == 3u) {
-      value = sum3[d % 4u];
-    }
-    y[qBase + first + d] = value * scale;
+  for (var d = 0u; d < left; d++) {
+    y[qBase + first + d] = sums[d / 4u][d % 4u] * scale;
   }
 }

@@ -19,7 +19,7 @@ interface Entry {
 }
 
 /** A safetensors file whose token table is as long as the published one. */
-function withFullVocabulary(file: Buffer): Buffer {
+export function withFullVocabulary(file: Buffer): Buffer {
   const headerEnd = 8 + Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.subarray(8, headerEnd).toString()) as Record<string, Entry>;
   const parts: Buffer[] = [];

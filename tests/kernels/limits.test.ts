@@ -121,7 +121,7 @@ describe('self-test', () => {
       Object.values(verdicts).every((verdict) => verdict === 'ok'),
       JSON.stringify(verdicts),
     ).toBe(true);
-    expect(backend.info['self-test']).toBe('all kernels passed');
+    expect(backend.info['selfTest']).toBe('all kernels passed');
     expect(backend.memory()).toEqual({ weightsBytes: 0, arenaBytes: 0, tensorBytes: 0 });
   });
 
@@ -137,7 +137,7 @@ describe('self-test', () => {
     expect(verdicts['attention-flash']).toBe('backend/compile');
     expect(verdicts['gemm-tiled']).toBe('backend/compile');
     expect(tuning.gemm({ m: 1, n: 64, k: 64 })).toEqual({ kernel: 'plain' });
-    expect(backend.info['self-test']).toContain('attention-flash: backend/compile');
+    expect(backend.info['selfTest']).toContain('attention-flash: backend/compile');
     expect(backend.kernels.find(({ variant }) => variant === 'gemm-skinny')).toMatchObject({ state: 'off' });
   });
 });

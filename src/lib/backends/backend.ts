@@ -2,6 +2,7 @@
  * The whole contract between the pipeline and whatever computes: CPU reference, onnxruntime, WebGPU.
  * A backend knows graphs and weights; it may not know model families, samplers or jobs.
  */
+import type { AppError } from '../base/errors';
 import type { Shape } from '../base/shape';
 import type { Graph } from '../graph/ir';
 import type { WeightMap } from '../graph/weights';
@@ -140,6 +141,8 @@ export interface RunObserver {
 export interface Program {
   readonly graph: Graph;
   readonly plan: MemoryPlan;
+  /** Weights that it may hold together with other programs; the same object in two programs is in memory once. */
+  readonly sharedWeights?: readonly { readonly bytes: number }[];
   /**
    * Runs once. Inputs by graph input name; every graph output is returned and owned by the caller.
    * @throws AppError 'graph/shape' for wrong inputs, 'job/cancelled', 'backend/…'
@@ -181,6 +184,8 @@ export interface Backend {
   readonly memoryLimitBytes?: number;
   /** Values may be rounded to half precision unless a program asks for f32. */
   readonly roundsToHalf?: boolean;
+  /** Resolves with the error when its device is gone: it can compute no more. Absent where that cannot be. */
+  readonly lost?: Promise<AppError>;
   /** Fast kernels and what became of them, where a backend has several of a kind. */
   readonly kernels?: readonly KernelStatus[];
   /**

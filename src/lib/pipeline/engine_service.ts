@@ -2,14 +2,12 @@
  * The engine behind its contract: one backend, one current model, one job at a time. Everything it needs from its
  * surroundings is handed in, so the same class runs in the browser's worker and in tests.
  */
-import type { Backend } from '../backends/backend';
 import type { ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
 import { assembleModel, assertComplete } from '../models/assemble';
 import { checkModel } from '../models/check_model';
 import { openModelFiles } from '../models/open_model_files';
 import type {
-  ChosenBackend,
   EngineContract,
   EngineOptions,
   EngineStatus,
@@ -28,6 +26,7 @@ import { JobQueue, type QueuePolicy } from '../rpc/job_queue';
 import { StepGate } from '../rpc/step_gate';
 import { isVocabularyFile } from '../tokenizers/vocabularies';
 import { countTokens } from './count_tokens';
+import { EngineBackend, type CreateBackend, type SaferWay } from './engine_backend';
 import type { GenerateHost } from './generate';
 import { LoadedModel } from './loaded_model';
 import { modelSummary } from './model_summary';
@@ -35,7 +34,6 @@ import { modelTokenizers, type ShippedTokenizers } from './model_tokenizers';
 import type { NetworkLibrary } from './network_library';
 import { NetworkStacks } from './networks';
 import type { TextPainter } from './plot/text_painter';
-import { Residency } from './residency';
 import { runRequest } from './run_request';
 import type { EncodePicture } from './save_picture';
 import { BackendRunner } from './upscale';
@@ -53,7 +51,7 @@ export interface OpenedFiles {
 }
 
 export interface EngineHost {
-  createBackend(options: EngineOptions): Promise<ChosenBackend<Backend>>;
+  readonly createBackend: CreateBackend;
   openFiles(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenedFiles>;
   /** Tokenizers that the app ships. */
   readonly tokenizers: ShippedTokenizers;
@@ -77,9 +75,6 @@ const IDLE_WEIGHTS_BYTES = 2 * 2 ** 30;
 /** Models whose headers and compiled programs are remembered. */
 const MAX_OPEN_MODELS = 4;
 
-/** Failures that another way of computing may not have. */
-const STEPS_DOWN: ReadonlySet<string> = new Set(['job/non-finite', 'backend/compile']);
-
 interface OpenModel {
   /** Content of its files; an unknown content is never taken for a known one. */
   readonly key: string | undefined;
@@ -92,35 +87,28 @@ export class EngineService implements EngineContract {
   readonly #jobs = new JobQueue();
   readonly #gate = new StepGate();
   readonly #networks = new NetworkStacks();
-  #backend: ChosenBackend<Backend> | undefined;
-  #residency: Residency | undefined;
+  readonly #backend: EngineBackend;
   /** In the order of use, the current one last. */
   #open: OpenModel[] = [];
   #model: OpenModel | undefined;
   #lastJob: JobTelemetry | undefined;
   #lastTimes: readonly StageTime[] = [];
-  #options: EngineOptions | undefined;
   #source: ModelSource | undefined;
-  #devicesLost = 0;
 
   constructor(host: EngineHost) {
     this.#host = host;
+    this.#backend = new EngineBackend((options) => host.createBackend(options));
   }
 
   async start(options: EngineOptions): Promise<EngineStatus> {
     await this.dispose();
-    this.#options = options;
-    await this.#createBackend(options);
+    await this.#backend.start(options);
     return this.status();
   }
 
-  async #createBackend(options: EngineOptions): Promise<void> {
-    this.#backend = await this.#host.createBackend(options);
-    this.#residency = new Residency(this.#backend.backend, options.memoryLimitBytes);
-  }
-
   async status(): Promise<EngineStatus> {
-    const { backend, reason, reasonDetail } = this.#started();
+    const { backend, reason, reasonDetail } = this.#backend.chosen;
+    const { residency } = this.#backend;
     const memory = backend.memory();
     return {
       backend: backend.id,
@@ -130,9 +118,7 @@ export class EngineService implements EngineContract {
       info: backend.info,
       ...(backend.kernels ? { kernels: backend.kernels } : {}),
       isolated: this.#host.isolated,
-      ...(this.#residency && this.#residency.limitBytes < Infinity
-        ? { memoryLimitBytes: this.#residency.limitBytes }
-        : {}),
+      ...(residency && residency.limitBytes < Infinity ? { memoryLimitBytes: residency.limitBytes } : {}),
       weightsBytes: memory.weightsBytes,
       arenaBytes: memory.arenaBytes + memory.tensorBytes,
       lastTimes: this.#lastTimes,
@@ -152,7 +138,7 @@ export class EngineService implements EngineContract {
     const opened = await this.#load(source, onEvent);
     this.#source = source;
     this.#model = opened;
-    this.#residency?.forgetLimit();
+    this.#backend.residency?.forgetLimit();
     return opened;
   }
 
@@ -164,12 +150,13 @@ export class EngineService implements EngineContract {
     this.#open = this.#open.filter((one) => !gone.includes(one));
     for (const { loaded } of gone) await loaded.dispose();
     const idleBytes = this.#host.idleWeightsBytes ?? IDLE_WEIGHTS_BYTES;
-    await this.#residency?.trimOthers(current?.loaded, idleBytes);
+    await this.#backend.residency?.trimOthers(current?.loaded, idleBytes);
   }
 
   /** Opens and joins a model's files. @throws AppError 'file/…', 'model/…' */
   async #load(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<OpenModel> {
-    const { backend } = this.#started();
+    const { backend } = this.#backend.chosen;
+    const { residency } = this.#backend;
     const files = await this.#host.openFiles(source, onEvent);
     const key = contentKey(files);
     const known = this.#open.find((one) => key !== undefined && one.key === key);
@@ -193,7 +180,7 @@ export class EngineService implements EngineContract {
       id: files.id,
       name: files.name,
       hash: files.sha256.slice(0, 10),
-      ...(this.#residency ? { residency: this.#residency } : {}),
+      ...(residency ? { residency } : {}),
     });
     const summary = modelSummary(detected, {
       id: files.id,
@@ -216,40 +203,59 @@ export class EngineService implements EngineContract {
   ): Promise<JobResult> {
     const position = this.#jobs.ids.length;
     if (position > 0) onEvent({ kind: 'queued', position });
-    return this.#jobs.run(jobId, policy, async (signal) => {
-      let first: unknown;
-      for (;;) {
-        try {
-          return await this.#runJob(request, onEvent, signal);
-        } catch (error) {
-          if (await this.#stepDown(error, onEvent)) {
-            first ??= error;
-            continue;
-          }
-          // No way of computing helped: the model's own fault, for which others need not be slow.
-          if (first !== undefined) await this.#stepUp();
-          throw first ?? error;
-        }
-      }
-    });
+    return this.#jobs.run(jobId, policy, (signal) =>
+      this.#inSaferWays(onEvent, () => this.#runJob(request, onEvent, signal)),
+    );
   }
 
   /**
-   * After numbers that are none, or a kernel that does not compile: the same job in a safer way, until none is left. What
-   * is given up is said in the job's notices, and stays given up while this backend lives.
+   * After numbers that are none, a kernel that does not compile or a device that is lost again: the same job in a safer
+   * way, until none is left. What is given up is said in the job's notices, and stays given up until the engine starts anew.
    */
-  async #stepDown(error: unknown, onEvent: (event: JobEvent) => void): Promise<boolean> {
-    if (!(error instanceof AppError) || !STEPS_DOWN.has(error.code)) return false;
-    const said = this.#backend?.backend.stepDown?.();
-    if (said === undefined) return false;
-    onEvent({ kind: 'notice', code: error.code, message: `The engine tries again with ${said}: ${error.message}` });
-    await this.#releasePrograms();
-    return true;
+  async #inSaferWays<T>(onEvent: (event: JobEvent) => void, attempt: () => Promise<T>): Promise<T> {
+    let first: unknown;
+    try {
+      if (await this.#backend.enterJob()) await this.#reopen(onEvent);
+      for (;;) {
+        try {
+          return await attempt();
+        } catch (error) {
+          const way = await this.#backend.saferWay(error);
+          if (way) await this.#follow(way, error, onEvent);
+          if (way?.again) {
+            first ??= error;
+            continue;
+          }
+          // The user's own doing says nothing about the safer way.
+          if (error instanceof AppError && error.code === 'job/cancelled') throw error;
+          if (first !== undefined && !way?.replaced) await this.#stepUp(onEvent);
+          throw first ?? error;
+        }
+      }
+    } finally {
+      this.#backend.leaveJob();
+      await this.#closeIdle();
+    }
   }
 
-  async #stepUp(): Promise<void> {
-    this.#backend?.backend.stepUp?.();
-    await this.#releasePrograms();
+  async #follow({ said, replaced }: SaferWay, error: unknown, onEvent: (event: JobEvent) => void): Promise<void> {
+    if (said !== undefined) {
+      const code = error instanceof AppError ? error.code : 'backend/run';
+      onEvent({ kind: 'notice', code, message: said });
+    }
+    await (replaced ? this.#reopen(onEvent) : this.#releasePrograms());
+  }
+
+  async #stepUp(onEvent: (event: JobEvent) => void): Promise<void> {
+    await ((await this.#backend.stepUp()) ? this.#reopen(onEvent) : this.#releasePrograms());
+  }
+
+  /** The current model on a new backend; what the old one held is gone. Opening it may fail: the next job tries again. */
+  async #reopen(onEvent: (event: JobEvent) => void): Promise<void> {
+    this.#model = undefined;
+    this.#open = [];
+    // Not by `openModel`: that waits for the running job, which is this one.
+    if (this.#source) await this.#makeCurrent(this.#source, onEvent);
   }
 
   /** They hold the kernels that they were made with, and models what those computed; both come again when needed. */
@@ -259,59 +265,60 @@ export class EngineService implements EngineContract {
 
   /** One attempt. */
   async #runJob(request: GenerateRequest, onEvent: (event: JobEvent) => void, signal: AbortSignal): Promise<JobResult> {
-    const model = this.#model;
+    const model = this.#model ?? (this.#source && (await this.#makeCurrent(this.#source, onEvent)));
     if (!model) throw new AppError('model/missing-part', 'engine: no model is open; choose one first.');
-    try {
-      const { library } = this.#host;
-      const { prompt, negativePrompt, hires } = request;
-      const texts = [
-        prompt,
-        negativePrompt,
-        hires?.prompt ?? '',
-        hires?.negativePrompt ?? '',
-        JSON.stringify(request.plot ?? ''),
-      ];
-      const result = await runRequest(model.loaded, request, {
-        ...(library ? await library.partsFor(texts) : {}),
-        ...this.#host.jobParts,
-        networks: this.#networks,
-        loadModel: async (id) => {
-          return id === model.loaded.id ? model.loaded : await this.#loadById(id, onEvent);
-        },
-        onEvent,
-        signal,
-        betweenSteps: (aborted) => this.#gate.pass(aborted),
-        encodePicture: this.#host.encodePicture,
-        ...(this.#host.paintText ? { paintText: this.#host.paintText } : {}),
-        ...(this.#host.readAsset ? { readAsset: this.#host.readAsset } : {}),
-        randomSeed: () => this.#host.randomSeed(),
-      });
-      this.#lastTimes = result.times;
-      this.#lastJob = result.telemetry;
-      return result;
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'backend/device-lost') await this.#recover(onEvent);
-      throw error;
-    } finally {
-      await this.#closeIdle();
-    }
+    const { library } = this.#host;
+    const { prompt, negativePrompt, hires } = request;
+    const texts = [
+      prompt,
+      negativePrompt,
+      hires?.prompt ?? '',
+      hires?.negativePrompt ?? '',
+      JSON.stringify(request.plot ?? ''),
+    ];
+    const result = await runRequest(model.loaded, request, {
+      ...(library ? await library.partsFor(texts) : {}),
+      ...this.#host.jobParts,
+      networks: this.#networks,
+      loadModel: async (id) => {
+        return id === model.loaded.id ? model.loaded : await this.#loadById(id, onEvent);
+      },
+      onEvent,
+      signal,
+      betweenSteps: (aborted) => this.#gate.pass(aborted),
+      encodePicture: this.#host.encodePicture,
+      ...(this.#host.paintText ? { paintText: this.#host.paintText } : {}),
+      ...(this.#host.readAsset ? { readAsset: this.#host.readAsset } : {}),
+      randomSeed: () => this.#host.randomSeed(),
+    });
+    this.#lastTimes = result.times;
+    this.#lastJob = result.telemetry;
+    return result;
   }
 
   upscale(jobId: string, request: UpscaleRequest, onEvent: (event: JobEvent) => void): Promise<JobResult> {
     const position = this.#jobs.ids.length;
     if (position > 0) onEvent({ kind: 'queued', position });
-    return this.#jobs.run(jobId, 'queue', async (signal) => {
-      const { library, jobParts, readAsset, encodePicture } = this.#host;
-      const { loadUpscaler } = { ...(library ? await library.partsFor([]) : {}), ...jobParts };
-      const alone = this.#model ? undefined : new BackendRunner(this.#started().backend);
-      const runner = this.#model?.loaded ?? alone;
-      if (!runner) throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it.');
-      try {
-        return await runUpscale(runner, request, { onEvent, signal, encodePicture, readAsset, loadUpscaler });
-      } finally {
-        await alone?.dispose();
-      }
-    });
+    return this.#jobs.run(jobId, 'queue', (signal) =>
+      this.#inSaferWays(onEvent, () => this.#runUpscale(request, onEvent, signal)),
+    );
+  }
+
+  async #runUpscale(
+    request: UpscaleRequest,
+    onEvent: (event: JobEvent) => void,
+    signal: AbortSignal,
+  ): Promise<JobResult> {
+    const { library, jobParts, readAsset, encodePicture } = this.#host;
+    const { loadUpscaler } = { ...(library ? await library.partsFor([]) : {}), ...jobParts };
+    const alone = this.#model ? undefined : new BackendRunner(this.#backend.chosen.backend);
+    const runner = this.#model?.loaded ?? alone;
+    if (!runner) throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it.');
+    try {
+      return await runUpscale(runner, request, { onEvent, signal, encodePicture, readAsset, loadUpscaler });
+    } finally {
+      await alone?.dispose();
+    }
   }
 
   async upscalers(): Promise<readonly UpscalerSummary[]> {
@@ -327,26 +334,6 @@ export class EngineService implements EngineContract {
       if (!(error instanceof AppError) || error.code !== 'storage/not-found') throw error;
       return (await this.#load({ kind: 'builtin', id }, onEvent)).loaded;
     }
-  }
-
-  /**
-   * After a lost device: a new backend and the same model, so that the next job works. The second loss in a visit
-   * steps down to WebAssembly, which cannot lose a device.
-   */
-  async #recover(onEvent: (event: JobEvent) => void): Promise<void> {
-    const options = this.#options;
-    const source = this.#source;
-    const lost = this.#backend;
-    this.#devicesLost += 1;
-    this.#model = undefined;
-    this.#open = [];
-    this.#backend = undefined;
-    // Its objects died with the device; what it still wants to say about that is of no use.
-    await lost?.backend.dispose().catch(() => undefined);
-    if (!options || !source) return;
-    await this.#createBackend(this.#devicesLost > 1 ? { ...options, backend: 'wasm' } : options);
-    // Not by `openModel`: that waits for the running job, which is this one.
-    await this.#makeCurrent(source, onEvent);
   }
 
   async interrupt(jobId: string): Promise<void> {
@@ -374,18 +361,10 @@ export class EngineService implements EngineContract {
   async dispose(): Promise<void> {
     this.#jobs.cancelAll();
     const open = this.#open;
-    const backend = this.#backend;
     this.#model = undefined;
     this.#open = [];
-    this.#backend = undefined;
-    this.#residency = undefined;
     for (const { loaded } of open) await loaded.dispose();
-    await backend?.backend.dispose();
-  }
-
-  #started(): ChosenBackend<Backend> {
-    if (this.#backend) return this.#backend;
-    throw new AppError('backend/unavailable', 'engine: it is not started yet; wait for it or reload the page.');
+    await this.#backend.dispose();
   }
 }
 

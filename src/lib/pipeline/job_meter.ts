@@ -70,8 +70,8 @@ export class JobMeter implements RunObserver {
 
   #use(sums: StageSums, program: Program, { clock, stepMs, nodes }: RunTimings, fresh: boolean): void {
     sums.setTimes(program, nodes, fresh);
-    // Equal times say nothing about the clock.
-    const step = stepMs > 0 ? { clockStepMs: Math.max(stepMs, this.#timings.clockStepMs ?? 0) } : {};
+    // Equal times say nothing about the clock, and few times show a multiple of its step.
+    const step = stepMs > 0 ? { clockStepMs: Math.min(stepMs, this.#timings.clockStepMs ?? Infinity) } : {};
     this.#timings = { ...this.#timings, clock, ...step };
   }
 
@@ -94,7 +94,7 @@ export class JobMeter implements RunObserver {
       stagingBytes: Math.max(most.stagingBytes, held.stagingBytes),
       peakBytes: Math.max(most.peakBytes, held.peakBytes),
     };
-    const weights = this.#residency.programs.reduce((sum, { plan }) => sum + plan.weightsBytes, 0);
+    const weights = plannedWeights(this.#residency.programs);
     this.#plannedPeakBytes = Math.max(this.#plannedPeakBytes, weights + program.plan.arenaBytes);
   }
 
@@ -124,4 +124,18 @@ export class JobMeter implements RunObserver {
     const read = readBytes === undefined ? {} : { readBytes: readBytes - (this.#readBefore ?? 0) };
     return { ...this.#held, ...read, plannedPeakBytes: this.#plannedPeakBytes, naiveBytes };
   }
+}
+
+/** What programs were planned to keep, weights that they share counted once. */
+function plannedWeights(programs: readonly Program[]): number {
+  const seen = new Set<object>();
+  let bytes = 0;
+  for (const { plan, sharedWeights = [] } of programs) {
+    bytes += plan.weightsBytes;
+    for (const weight of sharedWeights) {
+      if (seen.has(weight)) bytes -= weight.bytes;
+      seen.add(weight);
+    }
+  }
+  return bytes;
 }

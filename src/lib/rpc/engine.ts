@@ -114,9 +114,10 @@ export interface KernelStatus {
 
 /**
  * Why a backend computes: the user chose it; a graphics adapter is there; the only one is software; WebGPU cannot be
- * used; in Node, the fastest that is installed, or the one named at the start.
+ * used; WebGPU failed in a job and no safer way of its own was left; in Node, the fastest that is installed, or the one
+ * named at the start.
  */
-type BackendReason = 'chosen' | 'adapter' | 'software' | 'fallback' | 'fastest' | 'start';
+type BackendReason = 'chosen' | 'adapter' | 'software' | 'fallback' | 'failed' | 'fastest' | 'start';
 
 /** What computes, and why. */
 export interface ChosenBackend<Backend> {

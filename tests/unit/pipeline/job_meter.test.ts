@@ -25,11 +25,13 @@ function started() {
   return { residency, clock, meter, observer: () => observer };
 }
 
-it('sums up stages, keeps the highest bytes and the largest clock step', async () => {
+it('sums up stages, keeps the highest bytes and the smallest clock step', async () => {
   const { residency, clock, meter, observer } = started();
   const [encoder, denoiser] = [program(100, 10), program(500, 40)];
   clock.enter('encode');
-  observer()?.onRun({ program: encoder, dispatches: 3, encodeMs: 1, held: held(100, 10) });
+  // One long dispatch: its length is a multiple of the clock's step.
+  const coarse = Promise.resolve({ clock: 'timestamps' as const, stepMs: 23, nodes: [] });
+  observer()?.onRun({ program: encoder, dispatches: 3, encodeMs: 1, held: held(100, 10), timings: coarse });
   clock.enter('denoise');
   const timings = Promise.resolve({ clock: 'timestamps' as const, stepMs: 0.1, nodes });
   observer()?.onRun({ program: denoiser, dispatches: 5, encodeMs: 2, held: held(600, 40), timings });
@@ -75,4 +77,18 @@ it('asks for times until a warm run was timed, and survives a run that failed me
   });
   clock.stop();
   expect((await meter.finish()).clockStepMs).toBeUndefined();
+});
+
+it('plans weights that two programs share once', async () => {
+  const { residency, clock, meter, observer } = started();
+  const [shared, own] = [{ bytes: 70 }, { bytes: 30 }];
+  const programs = [
+    { ...program(100, 10), sharedWeights: [shared, own] },
+    { ...program(70, 40), sharedWeights: [shared] },
+  ];
+  Object.defineProperty(residency, 'programs', { value: programs });
+  clock.enter('denoise');
+  for (const one of programs) observer()?.onRun({ program: one, dispatches: 1, encodeMs: 0, held: held(100, 40) });
+  clock.stop();
+  expect((await meter.finish()).memory.plannedPeakBytes).toBe(100 + 40);
 });

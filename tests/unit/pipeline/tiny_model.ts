@@ -9,6 +9,7 @@ import { wasmRuntime } from '../../../src/lib/backends/onnx/wasm_runtime';
 import { memorySource, type ByteSource } from '../../../src/lib/base/byte_source';
 import { AppError } from '../../../src/lib/base/errors';
 import { encodePng } from '../../../src/companion/node_images';
+import type { CreateBackend } from '../../../src/lib/pipeline/engine_backend';
 import { EngineService } from '../../../src/lib/pipeline/engine_service';
 import type { GenerateRequest, JobEvent, JobResult } from '../../../src/lib/rpc/engine';
 import type { QueuePolicy } from '../../../src/lib/rpc/job_queue';
@@ -118,11 +119,15 @@ export class TestEngine {
   lastPixels: Uint8ClampedArray | undefined;
   #jobs = 0;
 
-  private constructor(backend: Backend, files: Readonly<Record<string, readonly ByteSource[]>>) {
+  private constructor(
+    backend: Backend,
+    files: Readonly<Record<string, readonly ByteSource[]>>,
+    createBackend: CreateBackend = () => Promise.resolve({ backend, reason: 'start' }),
+  ) {
     this.backend = backend;
     this.#files = files;
     this.engine = new EngineService({
-      createBackend: () => Promise.resolve({ backend, reason: 'start' }),
+      createBackend,
       openFiles: (source) => {
         const id = source.kind === 'files' ? '' : source.id;
         return Promise.resolve({ id, name: id, sha256: '0'.repeat(64), sources: this.#files[id] ?? [] });
@@ -141,11 +146,15 @@ export class TestEngine {
 
   static async start(
     files: Readonly<Record<string, readonly ByteSource[]>>,
-    { runtime, open = 'tiny' }: { runtime?: OnnxRuntime; open?: string } = {},
+    {
+      runtime,
+      open = 'tiny',
+      createBackend,
+    }: { runtime?: OnnxRuntime; open?: string; createBackend?: CreateBackend } = {},
   ): Promise<TestEngine> {
     const backend = createOnnxBackend({ runtime: runtime ?? (await anyRuntime()), id: 'test', label: 'test' });
-    const test = new TestEngine(backend, files);
-    await test.engine.start({ backend: 'wasm', threads: 1, baseUrl: '' });
+    const test = new TestEngine(backend, files, createBackend);
+    await test.engine.start({ backend: createBackend ? 'webgpu' : 'wasm', threads: 1, baseUrl: '' });
     await test.open(open);
     return test;
   }

@@ -177,7 +177,7 @@ export class WebgpuBackend implements Backend {
     const said = rounds ? 'kernels in f32 only' : 'plain kernels only';
     const off = (one: KernelStatus): KernelStatus => ({ ...one, state: 'off', reason: said });
     this.setTuning(rounds ? exactTuning(this.#tuning) : plainTuning, {
-      notes: { 'stepped down': said },
+      notes: { steppedDown: said },
       kernels: this.#kernels.map((one) =>
         one.state === 'ready' || (!rounds && one.state === 'used') ? off(one) : one,
       ),
@@ -191,7 +191,7 @@ export class WebgpuBackend implements Backend {
     this.#before = undefined;
     this.#tuner = before.tuner;
     this.setTuning(before.tuning, { kernels: before.kernels });
-    this.#notes = Object.fromEntries(Object.entries(this.#notes).filter(([name]) => name !== 'stepped down'));
+    this.#notes = Object.fromEntries(Object.entries(this.#notes).filter(([name]) => name !== 'steppedDown'));
   }
 
   #alive(): void {

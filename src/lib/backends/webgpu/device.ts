@@ -223,8 +223,8 @@ function describe(adapter: GPUAdapter, device: GPUDevice, limits: GpuLimits): Re
     vendor: info?.vendor || 'unknown',
     architecture: info?.architecture || 'unknown',
     features: WANTED_FEATURES.filter((feature) => device.features.has(feature)).join(' ') || 'none',
-    'largest buffer': mebibytes(limits.maxBufferBytes),
-    'largest binding': mebibytes(limits.maxBindingBytes),
-    'workgroup memory': `${limits.workgroupMemoryBytes / 1024} KiB`,
+    largestBuffer: mebibytes(limits.maxBufferBytes),
+    largestBinding: mebibytes(limits.maxBindingBytes),
+    workgroupMemory: `${limits.workgroupMemoryBytes / 1024} KiB`,
   };
 }

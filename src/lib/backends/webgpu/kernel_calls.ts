@@ -1,4 +1,5 @@
 /** Single kernel calls outside any program: samplers' sums, pictures, weights on their way in. */
+import { AppError } from '../../base/errors';
 import type { BufferPool, PooledBuffer } from './buffer_pool';
 import type { GpuDevice } from './device';
 import { DUMMY_SLOT, DUMMY_SLOTS, gridOf, PARAMS_STRIDE } from './executor';
@@ -45,9 +46,16 @@ export class KernelCalls {
   /**
    * Records calls in one pass. Submit the encoder in the same turn: slots are written at once, and queue writes stand in
    * the order of submits.
-   * @param calls at most 64
+   * @param calls at most 64: more would write over parameters that the device has yet to read
+   * @throws AppError 'backend/run' for more
    */
   encode(encoder: GPUCommandEncoder, label: string, calls: readonly SingleCall[]): void {
+    if (calls.length > SLOTS) {
+      throw new AppError(
+        'backend/run',
+        `kernel calls "${label}": at most ${SLOTS} fit one command buffer, got ${calls.length}; this is a fault of the app, please report it.`,
+      );
+    }
     const pass = encoder.beginComputePass({ label });
     for (const call of calls) {
       pass.setPipeline(call.pipeline.pipeline);
@@ -58,12 +66,14 @@ export class KernelCalls {
     pass.end();
   }
 
-  /** Hands calls to the device at once, past the queue of programs. */
+  /** Hands calls to the device at once, past the queue of programs; any number, in command buffers of as many as fit. */
   submit(label: string, calls: readonly SingleCall[]): void {
     const { device } = this.#gpu;
-    const encoder = device.createCommandEncoder({ label });
-    this.encode(encoder, label, calls);
-    device.queue.submit([encoder.finish({ label })]);
+    for (let first = 0; first < calls.length; first += SLOTS) {
+      const encoder = device.createCommandEncoder({ label });
+      this.encode(encoder, label, calls.slice(first, first + SLOTS));
+      device.queue.submit([encoder.finish({ label })]);
+    }
   }
 
   #bindGroup({ pipeline: { kernel, layout }, bindings }: SingleCall): GPUBindGroup {

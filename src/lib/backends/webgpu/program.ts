@@ -16,6 +16,7 @@ import { disposedError } from '../check_inputs';
 import type { WeightMap } from '../../graph/weights';
 import { planArena, type ArenaPlan } from './arena';
 import type { Arena } from './arena_cache';
+import type { PooledBuffer } from './buffer_pool';
 import { DispatchEncoder, type RunBuffers } from './dispatch_encoder';
 import type { Engine } from './executor';
 import { fillWithSentinels, findOverwritten } from './guards';
@@ -75,6 +76,10 @@ export class WebgpuProgram implements Program {
 
   get graph() {
     return this.#recorded.graph;
+  }
+
+  get sharedWeights(): readonly PooledBuffer[] {
+    return this.#loaded?.residents.weightBuffers ?? [];
   }
 
   async run(

@@ -121,6 +121,11 @@ export class Residents {
     return this.#ranges.get(id) ?? this.#streamer?.range(id, dispatch);
   }
 
+  /** Weights that stay, shared with other programs. */
+  get weightBuffers(): readonly PooledBuffer[] {
+    return this.#leases.flatMap(({ buffers }) => buffers);
+  }
+
   get streamer(): Streamer | undefined {
     return this.#streamer;
   }

@@ -102,7 +102,7 @@ export async function selfTest(backend: WebgpuBackend, options: SelfTestOptions 
   const off = kernels.filter(({ state }) => state === 'off');
   backend.setTuning(tuning, {
     notes: {
-      'self-test':
+      selfTest:
         off.length === 0 ? 'all kernels passed' : off.map(({ variant, reason }) => `${variant}: ${reason}`).join('; '),
     },
     kernels,

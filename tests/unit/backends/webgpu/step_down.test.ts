@@ -19,13 +19,13 @@ it('gives up half precision, then every fast kernel, then nothing; and takes it 
   expect(backend.stepDown()).toBe('kernels in f32 only');
   expect(backend.tuning.gemm(shape)).toEqual({ kernel: 'tiled', tile: DEFAULT_TILE, scratch: 'f32' });
   expect(backend.tuning.attention(heads)).toEqual({ kernel: 'flash', half: false });
-  expect(backend.info['stepped down']).toBe('kernels in f32 only');
+  expect(backend.info['steppedDown']).toBe('kernels in f32 only');
   expect(backend.stepDown()).toBe('plain kernels only');
   expect(backend.tuning).toBe(plainTuning);
   expect(backend.stepDown()).toBeUndefined();
   backend.stepUp();
   expect(backend.tuning).toBe(rounding);
-  expect(backend.info['stepped down']).toBeUndefined();
+  expect(backend.info['steppedDown']).toBeUndefined();
   await backend.dispose();
 });
 

@@ -3,6 +3,8 @@ import type { RecordOp } from './registry';
 
 /** Output vectors that a thread of `attention_flash.wgsl` can hold. */
 const MAX_VECTORS = 4;
+/** Outputs of a thread of `attention_plain.wgsl`. */
+const PLAIN_OUTPUTS = 64;
 
 function id(value: number | undefined): number {
   return value ?? -1;
@@ -59,7 +61,7 @@ export const recordAttention: RecordOp<'attention'> = (ctx, node) => {
     });
     return;
   }
-  const count = n * queries * heads * Math.ceil(width / 16);
+  const count = n * queries * heads * Math.ceil(width / PLAIN_OUTPUTS);
   ctx.call({
     kernel: ['lib/index', 'attention_plain'],
     bindings,
