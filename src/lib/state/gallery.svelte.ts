@@ -38,12 +38,18 @@ export class GalleryState {
     this.#toasts = toasts;
   }
 
-  /** Reads the rows once; pictures made meanwhile are added as they come. */
+  /** Reads the rows once; pictures made meanwhile are added as they come. Rows that are shown already stay the same objects. */
   load(): Promise<void> {
     this.#loading ??= this.#store.list().then(
-      (rows) => {
-        const fresh = this.rows.filter((row) => !rows.some((stored) => stored.id === row.id));
-        this.rows = [...fresh, ...rows];
+      (stored) => {
+        const held = new Map(this.rows.map((row) => [row.id, row]));
+        const merged = stored.map((row) => {
+          const known = held.get(row.id) ?? row;
+          held.delete(row.id);
+          return known;
+        });
+        // What is left was made after the store was read: newer than all of it.
+        this.rows = [...held.values(), ...merged];
         this.loaded = true;
       },
       (error: unknown) => {
@@ -69,7 +75,8 @@ export class GalleryState {
     try {
       await this.#store.add(row, file, await makeThumbnail(file));
       void keepStorage();
-      this.rows = [row, ...this.rows];
+      // Rows read between the writing and now have it already.
+      if (!this.row(row.id)) this.rows = [row, ...this.rows];
     } catch (error) {
       this.error = toPlainError(error);
     }
@@ -122,6 +129,8 @@ export class GalleryState {
       action: { key: 'common.undo', run: restore },
     });
     if (undone) return;
+    // Rows still being read would bring it back.
+    await this.#loading;
     await this.#attempt(this.#store.delete(ids));
     const gone = new Set(ids);
     this.rows = this.rows.filter((row) => !gone.has(row.id));
@@ -148,6 +157,7 @@ export class GalleryState {
   }
 
   async clear(): Promise<void> {
+    await this.#loading;
     await this.#attempt(this.#store.clear());
     this.rows = [];
     this.selected.clear();
