@@ -17,7 +17,7 @@ import type {
   PlannedProgram,
 } from '../backend';
 import { checkHostTensor, disposedError } from '../check_inputs';
-import { emitOnnx, type EmitOptions } from './emitter';
+import { emitOnnx, type EmitOptions, type EmittedModel } from './emitter';
 import { HostTensorPool } from './host_tensors';
 import { memoryPlan } from './memory_plan';
 import { OnnxProgram } from './program';
@@ -48,6 +48,13 @@ const WASM_USABLE_BYTES = 3.5 * 2 ** 30;
 /** MatMulNBits on WASM is 11 to 14 times slower than f32 for one row and level with it from about here. */
 const WASM_PACKED_ROWS = 256;
 
+/** A graph made ready for a session. */
+interface Prepared {
+  readonly weights: WeightMap;
+  readonly fused: Graph;
+  readonly emitted: EmittedModel;
+}
+
 /** Sessions of this page or process so far; part of the external-data names. */
 let sessionCount = 0;
 
@@ -60,6 +67,8 @@ class OnnxBackend implements Backend {
   readonly #options: OnnxBackendOptions;
   readonly #tensors = new HostTensorPool();
   readonly #programs = new Set<OnnxProgram>();
+  /** Graphs that were planned and not compiled yet: the compiler of one asks for its plan first, up to twice. */
+  readonly #prepared = new WeakMap<Graph, Prepared>();
   #observer: RunObserver | undefined;
   #disposed = false;
 
@@ -75,25 +84,39 @@ class OnnxBackend implements Backend {
     if (this.#disposed) throw disposedError(`backend ${this.id}`);
   }
 
+  get #maxScoreBytes(): number {
+    const { runtime, maxScoreBytes } = this.#options;
+    return maxScoreBytes ?? (runtime.id === 'wasm' ? WASM_SCORE_BYTES : Infinity);
+  }
+
   #emitOptions(graph: Graph): EmitOptions {
-    const { runtime, keepQuantized = false, maxScoreBytes } = this.#options;
+    const { runtime, keepQuantized = false } = this.#options;
     const wasm = runtime.id === 'wasm';
     return {
       location: `${graph.name}-${++sessionCount}`,
       keepQuantized,
-      maxScoreBytes: maxScoreBytes ?? (wasm ? WASM_SCORE_BYTES : Infinity),
+      maxScoreBytes: this.#maxScoreBytes,
       matMulAccuracy: wasm ? 0 : 4,
       minPackedRows: wasm ? WASM_PACKED_ROWS : 1,
     };
+  }
+
+  #prepare(graph: Graph, weights: WeightMap): Prepared {
+    const known = this.#prepared.get(graph);
+    if (known?.weights === weights) return known;
+    const fused = optimize(graph);
+    const prepared = { weights, fused, emitted: emitOnnx(fused, weights, this.#emitOptions(graph)) };
+    this.#prepared.set(graph, prepared);
+    return prepared;
   }
 
   async compile(graph: Graph, weights: WeightMap, options: CompileOptions = {}): Promise<Program> {
     this.#alive();
     throwIfAborted(options.signal);
     const { runtime, optimization = 'disabled', prepack } = this.#options;
-    const emitOptions = this.#emitOptions(graph);
-    const fused = optimize(graph);
-    const emitted = emitOnnx(fused, weights, emitOptions);
+    const { fused, emitted } = this.#prepare(graph, weights);
+    // The next session of this graph needs names of its own for its weights.
+    this.#prepared.delete(graph);
     const session = await openSession(
       runtime,
       `${this.id}: ${graph.name}`,
@@ -107,7 +130,7 @@ class OnnxBackend implements Backend {
       this.#alive();
       throwIfAborted(options.signal);
     }
-    const plan = memoryPlan(fused, emitted.weightsBytes, emitOptions.maxScoreBytes);
+    const plan = memoryPlan(fused, emitted.weightsBytes, this.#maxScoreBytes);
     const program = new OnnxProgram(this.id, graph, plan, session, this.#tensors, {
       onDispose: (done) => this.#programs.delete(done),
       onRun: (done) => this.#report(done),
@@ -118,10 +141,9 @@ class OnnxBackend implements Backend {
 
   /** Sessions share nothing: every weight is missing. */
   plan(graph: Graph, weights: WeightMap): PlannedProgram {
-    const options = this.#emitOptions(graph);
-    const fused = optimize(graph);
-    const { weightsBytes } = emitOnnx(fused, weights, options);
-    return { ...memoryPlan(fused, weightsBytes, options.maxScoreBytes), missingWeightsBytes: weightsBytes };
+    const { fused, emitted } = this.#prepare(graph, weights);
+    const { weightsBytes } = emitted;
+    return { ...memoryPlan(fused, weightsBytes, this.#maxScoreBytes), missingWeightsBytes: weightsBytes };
   }
 
   upload(tensor: HostTensor): DeviceTensor {

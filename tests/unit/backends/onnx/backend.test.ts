@@ -81,6 +81,45 @@ describe('emitOnnx', () => {
   });
 });
 
+describe('fillBlobs', () => {
+  /** Many small layers and a large one, read from sources that count how many reads are under way. */
+  const counted = () => {
+    const { graph, weights } = randomCase('layers', (g) => {
+      let x = g.input('x', [1, 16]);
+      for (let layer = 0; layer < 60; layer++) x = g.at(layer).linear(x, 'small', { out: 16 });
+      return { y: g.linear(x, 'large', { out: 300_000, bias: false }) };
+    });
+    const reads = { now: 0, most: 0 };
+    const slow = [...weights].map(([name, weight]) => {
+      const { source } = weight.tensor;
+      const read = async (offset: number, length: number) => {
+        reads.most = Math.max(reads.most, ++reads.now);
+        await new Promise((done) => setTimeout(done, 1));
+        reads.now--;
+        return source.read(offset, length);
+      };
+      return [name, { ...weight, tensor: { ...weight.tensor, source: { ...source, read } } }] as const;
+    });
+    return { emitted: emitOnnx(graph, weights, EMIT), weights, slow: new Map(slow), reads };
+  };
+
+  it('reads small weights many at a time, and gives the bytes of reading them one by one', async () => {
+    const { emitted, weights, slow, reads } = counted();
+    const progress: number[] = [];
+    const filled = await fillBlobs(emitted, slow, { onProgress: (done) => progress.push(done) });
+    expect(reads.most).toBeGreaterThan(8);
+    expect(reads.most).toBeLessThanOrEqual(32);
+    expect(progress).toEqual([...progress].sort((a, b) => a - b));
+    expect(progress.at(-1)).toBe(emitted.weightsBytes);
+    const [blob] = filled;
+    for (const { weight, offset, length } of emitted.blobs[0]!.slots) {
+      const { tensor } = weights.get(weight)!;
+      const expected = await tensor.source.read(tensor.byteOffset, tensor.byteLength);
+      expect(Buffer.compare(expected, blob!.data.subarray(offset, offset + length)), weight).toBe(0);
+    }
+  });
+});
+
 describe('runtimeError', () => {
   it.each([
     ['std::bad_alloc', 'backend/out-of-memory'],
@@ -121,6 +160,18 @@ describe.each(RUNTIMES)('onnx $id', (runtime) => {
     for (const c of cases) alone.push(await runOnce(backend, c));
     expect(await Promise.all(cases.map((c) => runOnce(backend, c)))).toEqual(alone);
     expect(alone[0]!['y']!.data).not.toEqual(alone[1]!['y']!.data);
+  });
+
+  it('gives a graph that was planned once and compiled twice the weights of each', async () => {
+    const backend = backendOn(runtime);
+    const { graph, weights, inputs } = linear(1);
+    const other = linear(2);
+    expect(backend.plan(graph, weights)).toMatchObject({ weightsBytes: 3936, missingWeightsBytes: 3936 });
+    const first = await runOnce(backend, { graph, weights, inputs });
+    const program = await backend.compile(graph, weights);
+    expect(await runOnce(backend, { graph, weights: other.weights, inputs })).not.toEqual(first);
+    expect(await runOnce(backend, { graph, weights, inputs })).toEqual(first);
+    await program.dispose();
   });
 
   it.each([
