@@ -1,6 +1,7 @@
 /** Where the engine's files come from in a browser: the model store, the app's own folder, the user's files. */
 import { blobSource, type ByteSource } from '../../src/lib/base/byte_source';
 import { AppError } from '../../src/lib/base/errors';
+import { readAhead } from '../../src/lib/base/read_ahead';
 import type { OpenedFiles } from '../../src/lib/pipeline/engine_service';
 import type { TokenizerSet } from '../../src/lib/pipeline/loaded_model';
 import type { JobEvent, ModelSource } from '../../src/lib/rpc/engine';
@@ -37,7 +38,7 @@ export function createBrowserFiles(baseUrl: string) {
     switch (source.kind) {
       case 'files': {
         const [first] = source.files;
-        const sources = source.files.map((file) => blobSource(file.webkitRelativePath || file.name, file));
+        const sources = source.files.map((file) => readAhead(blobSource(file.webkitRelativePath || file.name, file)));
         return { id: `file:${first?.name ?? ''}`, name: baseName(first?.name ?? 'model'), sha256: '', sources };
       }
       case 'stored': {

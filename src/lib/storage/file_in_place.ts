@@ -3,6 +3,7 @@ import { createSHA256 } from 'hash-wasm';
 import { throwIfAborted } from '../base/abort';
 import { blobSource, type ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
+import { readAhead } from '../base/read_ahead';
 import type { StoredFile } from './database';
 
 /** Not in every browser's types yet. */
@@ -40,7 +41,7 @@ export async function openFileInPlace(
       { details: { model: model.id, path: stored.path, sizeBytes: file.size } },
     );
   }
-  return { ...blobSource(stored.path, file), contentId: stored.sha256 };
+  return readAhead({ ...blobSource(stored.path, file), contentId: stored.sha256 });
 }
 
 /** @throws AppError 'file/unreadable' */

@@ -1,6 +1,7 @@
 /** Random access over the shards of a stored file. */
 import { assertRange, type ByteSource } from '../base/byte_source';
 import { AppError } from '../base/errors';
+import { readAhead } from '../base/read_ahead';
 import type { StoredFile } from './database';
 
 /** @param blobs the file's shards in order */
@@ -33,5 +34,5 @@ export function shardSource(modelName: string, file: StoredFile, blobs: readonly
       return out;
     },
   };
-  return source;
+  return readAhead(source);
 }

@@ -9,10 +9,7 @@ import type { ExternalData } from './runtime';
 
 /** f32 bytes decoded at a time beside the blob. */
 const CHUNK_BYTES = 16 * 2 ** 20;
-/**
- * Weights read at a time: in a browser each read is a round trip to another process. Measured on the 400 weights of the
- * default U-Net (37 MB): FIGURE_ONE ms one by one, FIGURE_MANY ms so.
- */
+/** Weights read at a time: while one is decoded, the next ones are on their way from the disk. */
 const MAX_READS = 32;
 
 /** Rows [from, from + count) of the weight's own first axis. */
