@@ -29,6 +29,10 @@ interface Bench {
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   e2e: { about: 'cold start, picture, step, threads, efficiency of the default model', load: () => import('./e2e') },
+  start: {
+    about: 'address to first picture, first and next visit; --against DIR: another build',
+    load: () => import('./start'),
+  },
   text: { about: 'prompts, infotexts, sampler arithmetic', load: () => import('./text') },
   canvas: { about: 'pen to ink on the built page: at rest, live, while generating', load: () => import('./canvas') },
   gallery: { about: 'a frame of scrolling through 10,000 pictures', load: () => import('./gallery') },

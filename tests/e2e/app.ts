@@ -37,6 +37,13 @@ export class AppPage {
     await expect(this.generateButton).toBeEnabled();
   }
 
+  /** Follows a link of the navigation, without a reload, and waits for its page: names may stand on both. */
+  async visit(name: string): Promise<void> {
+    const link = this.page.getByRole('navigation').getByRole('link', { name });
+    await link.click();
+    await expect(link).toHaveAttribute('aria-current', 'page');
+  }
+
   get prompt(): Locator {
     return this.page.getByLabel('Prompt', { exact: true });
   }

@@ -63,18 +63,18 @@ test('the companion computes for the page it serves, and the page says when it i
     // The token leaves the address bar, and never was in a request's address.
     expect(page.url()).not.toContain('companion=');
     expect(calls.join()).not.toContain(hash.split('=')[1]);
-    await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 6 });
+    await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 2 });
     expect(calls.some((url) => url.endsWith('/v1/engine/generate'))).toBe(true);
 
-    await page.getByRole('link', { name: 'Settings' }).click();
+    await app.visit('Settings');
     await expect(page.getByLabel('Model of the companion')).toHaveValue('tiny-icons');
-    await page.getByRole('link', { name: 'Engine' }).click();
+    await app.visit('Engine');
     await expect(page.getByText('onnxruntime-node').first()).toBeVisible();
 
     await expect.poll(() => storedModels(page), { message: 'kept for going on alone' }).toBe(1);
     companion.process.kill('SIGINT');
     expect(await companion.ended).toBe(130);
-    await page.getByRole('link', { name: 'Create' }).click();
+    await app.visit('Create');
     await app.prompt.fill('a red apple, 3d');
     await app.generateButton.click();
     await expect(page.getByText('The companion went away').first()).toBeVisible();

@@ -123,13 +123,13 @@ test('a model of each family, dropped as a folder, a zip or files, is added, ope
       const card = library(page).filter({ has: page.getByRole('heading', { name, exact: true }) });
       await card.getByRole('button', { name: 'Use', exact: true }).click();
       await expect(card.getByText('In use')).toBeVisible();
-      await page.getByRole('link', { name: 'Create' }).first().click();
+      await app.visit('Create');
       await app.ready();
       await app.set('size', { widthPx: '64', heightPx: '64' });
       await app.generate({ prompt: 'a cat', seed: 7, steps: 1 });
       // Random weights draw noise.
       expect(Number.parseInt(await app.pixels()), name).toBeGreaterThan(50);
-      await page.getByRole('link', { name: 'Models' }).first().click();
+      await app.visit('Models');
     }
   } finally {
     rmSync(below, { recursive: true, force: true });

@@ -21,7 +21,6 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8A
 const upscalers = join(goldenGroup('models') ?? '', 'upscalers');
 const found = (page: Page) => page.getByRole('group', { name: 'Found' });
 const library = (page: Page) => page.locator('li > article');
-const visit = (page: Page, name: string) => page.getByRole('navigation').getByRole('link', { name }).first().click();
 
 /** Writes everything that is dropped. @returns paths of the model's files, and of the rest */
 async function writeFiles(folder: string): Promise<{ model: string[]; others: string[]; embeddingHash: string }> {
@@ -110,7 +109,7 @@ test('an embedding, an autoencoder, upscalers and a limit of memory, all from th
     const own = library(page).filter({ has: page.getByRole('heading', { name: 'tiny-sd1-denoiser' }) });
     await own.getByRole('button', { name: 'Use', exact: true }).click();
     await expect(own.getByText('In use')).toBeVisible();
-    await visit(page, 'Create');
+    await app.visit('Create');
     await app.ready();
     await app.set('size', { widthPx: '64', heightPx: '64' });
 
@@ -134,12 +133,12 @@ test('an embedding, an autoencoder, upscalers and a limit of memory, all from th
     await expect(page.getByText('128×128')).toBeVisible();
     expect(await enlarge(page, 'rrdb')).not.toBe(pickled);
 
-    await visit(page, 'Settings');
+    await app.visit('Settings');
     await page.getByLabel('Memory for models').selectOption('0.5');
     await page.getByRole('button', { name: /^Apply/ }).click();
-    await visit(page, 'Create');
+    await app.visit('Create');
     await app.ready();
-    await visit(page, 'Models');
+    await app.visit('Models');
     await own.getByRole('button', { name: 'Details' }).click();
     await own.getByRole('button', { name: /fit/i }).click();
     await own.getByText('The numbers').click();

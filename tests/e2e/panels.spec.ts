@@ -48,7 +48,7 @@ test('a second pass with its own sampler and prompt, a plot, and soft inpainting
 
   await app.turn('plot', false);
   await app.generate({ prompt: 'a red apple, 3d', seed: 5, steps: 2 });
-  await page.getByRole('navigation').getByRole('link', { name: 'Gallery' }).click();
+  await app.visit('Gallery');
   await page.getByRole('button', { name: 'Generated picture: a red apple, 3d' }).first().click();
   await page.getByRole('button', { name: 'Continue from this picture' }).click();
   const start = page.getByRole('group', { name: 'Starting picture' });

@@ -41,9 +41,14 @@ test('the manifest names files and pages that exist, and the browser would insta
   expect(installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito')).toEqual([]);
 });
 
-test('every page opens without a network after the first visit, and the app draws', async ({ app, page, context }) => {
+test('without a network after the first visit every page opens, the app draws, and takes what other apps share', async ({
+  app,
+  page,
+  context,
+}) => {
   await app.open();
   await controlled(page);
+  const photo = await page.screenshot({ clip: { x: 0, y: 0, width: 64, height: 48 } });
   await context.setOffline(true);
   for (const path of ['gallery', 'models', 'queue', 'settings', 'engine']) {
     await page.goto(app.url + path);
@@ -64,6 +69,13 @@ test('every page opens without a network after the first visit, and the app draw
       }),
     )
     .toEqual(['Pictures are ready']);
+
+  await share(page, { title: '', text: 'a red apple on a table' }, undefined);
+  await expect(app.prompt).toHaveValue('a red apple on a table');
+  await share(page, {}, photo);
+  await expect(page.locator('canvas.surface')).toBeVisible();
+  await page.getByRole('button', { name: 'Layers', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'photo.png' })).toBeVisible();
   await context.setOffline(false);
 });
 
@@ -102,24 +114,6 @@ function share(page: Page, texts: Readonly<Record<string, string>>, png: Buffer 
     [texts, png && [...png]] as const,
   );
 }
-
-test('what another app shares arrives without a network: a text as the prompt, a photo to draw on', async ({
-  app,
-  page,
-  context,
-}) => {
-  await app.open();
-  await controlled(page);
-  const photo = await page.screenshot({ clip: { x: 0, y: 0, width: 64, height: 48 } });
-  await context.setOffline(true);
-  await share(page, { title: '', text: 'a red apple on a table' }, undefined);
-  await expect(app.prompt).toHaveValue('a red apple on a table');
-  await share(page, {}, photo);
-  await expect(page.locator('canvas.surface')).toBeVisible();
-  await page.getByRole('button', { name: 'Layers', exact: true }).click();
-  await expect(page.getByRole('button', { name: 'photo.png' })).toBeVisible();
-  await context.setOffline(false);
-});
 
 test('files that the system opens with the app: a photo and a PSD to draw on, a model refused where models are', async ({
   page,

@@ -50,12 +50,6 @@ const COMFY_GRAPH = Object.fromEntries(
   }).map(([id, [class_type, inputs]]) => [id, { class_type, inputs }]),
 );
 
-/** Follows a link of the navigation, without a reload. */
-async function visit(page: Page, name: string): Promise<void> {
-  await page.getByRole('navigation').getByRole('link', { name }).click();
-  await expect(page.getByRole('navigation').getByRole('link', { name })).toHaveAttribute('aria-current', 'page');
-}
-
 async function paste(page: Page, text: string): Promise<void> {
   await page.evaluate((text) => {
     const clipboardData = new DataTransfer();
@@ -101,7 +95,7 @@ test('pictures are kept: found, starred, exported, upscaled, deleted and brought
   await expect.poll(calls).toEqual(expect.arrayContaining(['badge 1', 'Pictures are ready']));
   expect((await calls()).filter((call) => call === 'persist')).toHaveLength(1);
   await page.evaluate(() => Reflect.deleteProperty(document, 'visibilityState'));
-  await visit(page, 'Gallery');
+  await app.visit('Gallery');
   await expect(page.getByText('2 pictures')).toBeVisible();
   await page.reload();
   await expect(page.getByText('2 pictures')).toBeVisible();
@@ -154,20 +148,20 @@ test('pictures are kept: found, starred, exported, upscaled, deleted and brought
   const text = readPng(new Uint8Array(await readFile(await enlarged.path()))).texts[0]?.text ?? '';
   expect(text).toContain('a blue car');
   expect(text).toContain('Postprocess upscaler: Lanczos');
-  await visit(page, 'Gallery');
+  await app.visit('Gallery');
   await expect(page.getByText('3 pictures', { exact: true })).toBeVisible();
 
   await page.getByRole('button', { name: 'Generated picture: a red apple, 3d' }).click();
   await details.getByRole('button', { name: 'Change a part of it' }).click();
   await expect(page.locator('canvas.surface')).toBeVisible();
   await expect(page.getByRole('button', { name: /^Mask brush/ })).toHaveAttribute('aria-pressed', 'true');
-  await visit(page, 'Gallery');
+  await app.visit('Gallery');
   await page.getByRole('button', { name: 'Generated picture: a red apple, 3d' }).click();
   await details.getByRole('button', { name: 'Open in the sketch' }).click();
   await page.getByRole('button', { name: 'Layers', exact: true }).click();
   // Over the one that was to be changed.
   await expect(page.locator('.layers').getByRole('button', { name: '7', exact: true })).toHaveCount(2);
-  await visit(page, 'Gallery');
+  await app.visit('Gallery');
   await page.getByRole('button', { name: 'Generated picture: a red apple, 3d' }).click();
   await details.getByRole('button', { name: 'Continue from this picture' }).click();
   await expect(page.getByRole('group', { name: 'Starting picture' })).toBeVisible();
@@ -355,7 +349,7 @@ test('a model is added from files, checked, renamed, used, takes over as a refin
   await expect(renamed.getByText('In use')).toBeVisible();
 
   // The shipped model has the same weights: the picture must not change when it takes over.
-  await visit(page, 'Create');
+  await app.visit('Create');
   await app.ready();
   await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 4 });
   const alone = decode(await app.save()).data;
@@ -367,7 +361,7 @@ test('a model is added from files, checked, renamed, used, takes over as a refin
     /Model: my icons,.* Refiner: tiny-icons \[[0-9a-f]{10}\], Refiner switch at: 0\.5/,
   );
   expect(decode(await app.save()).data).toEqual(alone);
-  await visit(page, 'Models');
+  await app.visit('Models');
 
   await page.getByLabel('Address of a model file').fill(`${appUrl}models/tiny-icons-ae.safetensors`);
   await page.getByRole('button', { name: 'Look' }).click();
@@ -388,9 +382,9 @@ test('waiting jobs survive a reload, change places and run', async ({ app, page 
   await app.open();
   await page.locator('#steps').fill('2');
   await page.locator('#steps').press('Tab');
-  await visit(page, 'Queue');
+  await app.visit('Queue');
   await expect(page.getByText('Nothing is waiting')).toBeVisible();
-  await visit(page, 'Create');
+  await app.visit('Create');
   await app.prompt.fill('long');
   await page.locator('#steps').fill('50');
   await page.locator('#steps').press('Tab');
@@ -407,7 +401,7 @@ test('waiting jobs survive a reload, change places and run', async ({ app, page 
     await app.prompt.fill(prompt);
     await page.getByRole('button', { name: 'Add to queue' }).click();
   }
-  await visit(page, 'Queue');
+  await app.visit('Queue');
   await page.getByRole('button', { name: 'Pause' }).click();
   const job = (prompt: string) => page.getByRole('listitem').filter({ hasText: prompt });
   await job('unwanted').getByRole('button', { name: 'Cancel' }).click();
@@ -451,7 +445,7 @@ test('waiting jobs survive a reload, change places and run', async ({ app, page 
   ).toContainText('second');
   await page.getByRole('button', { name: 'Go on' }).click();
   await expect(page.getByText('Nothing is waiting')).toBeVisible();
-  await visit(page, 'Gallery');
+  await app.visit('Gallery');
   await expect(page.getByText('3 pictures', { exact: true })).toBeVisible();
 });
 
@@ -477,7 +471,7 @@ test('the palette finds commands; prompt keys change weights; the language stays
   await page.getByRole('combobox', { name: 'Type what you want to do' }).fill('dark');
   await page.keyboard.press('Enter');
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
-  await visit(page, 'Settings');
+  await app.visit('Settings');
   // A translation file of a web UI is laid over the texts; what it lacks is a file to fill in.
   const file = { name: 'own.json', mimeType: 'application/json', buffer: Buffer.from('{"Gallery": "Bildersaal"}') };
   await page.locator('input[accept^=".json"]').setInputFiles(file);

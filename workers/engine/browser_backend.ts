@@ -3,7 +3,6 @@ import { AppError } from '../../src/lib/base/errors';
 import type { Backend } from '../../src/lib/backends/backend';
 import { createOnnxBackend } from '../../src/lib/backends/onnx/backend';
 import { useBundledWasm } from '../../src/lib/backends/onnx/wasm_assets';
-import { warmUp } from '../../src/lib/backends/onnx/warm_up';
 import { wasmRuntime } from '../../src/lib/backends/onnx/wasm_runtime';
 import type { ChosenBackend, EngineOptions } from '../../src/lib/rpc/engine';
 import { openDatabase } from '../../src/lib/storage/database';
@@ -31,7 +30,6 @@ async function wasmBackend(options: EngineOptions, why: Why): Promise<Chosen> {
     wasmConfigured = true;
   }
   const runtime = await wasmRuntime();
-  void warmUp(runtime);
   const backend = createOnnxBackend({ runtime, id: 'onnx-wasm', label: 'onnxruntime-web (WebAssembly)' });
   return { backend, ...why };
 }

@@ -188,6 +188,8 @@ export interface Backend {
   readonly lost?: Promise<AppError>;
   /** Fast kernels and what became of them, where a backend has several of a kind. */
   readonly kernels?: readonly KernelStatus[];
+  /** Starts in the background what the first program would wait for; called when a model has been opened. */
+  warmUp?(): void;
   /**
    * After numbers that are none, or a kernel that does not compile: programs made from now on compute in a safer way.
    * @returns what is given up, in words; undefined when nothing is left to give up

@@ -34,6 +34,7 @@ import { modelTokenizers, type ShippedTokenizers } from './model_tokenizers';
 import type { NetworkLibrary } from './network_library';
 import { NetworkStacks } from './networks';
 import type { TextPainter } from './plot/text_painter';
+import { prepareModel } from './prepare';
 import { runRequest } from './run_request';
 import type { EncodePicture } from './save_picture';
 import { BackendRunner } from './upscale';
@@ -74,6 +75,10 @@ export interface EngineHost {
 const IDLE_WEIGHTS_BYTES = 2 * 2 ** 30;
 /** Models whose headers and compiled programs are remembered. */
 const MAX_OPEN_MODELS = 4;
+
+/** Larger models are loaded when a picture is asked for: a wrong guess would cost more than a right one saves. */
+const PREPARED_BYTES = 2 ** 30;
+const PREPARE_ID = 'prepare';
 
 interface OpenModel {
   /** Content of its files; an unknown content is never taken for a known one. */
@@ -129,6 +134,7 @@ export class EngineService implements EngineContract {
 
   async openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary> {
     const opened = await this.#makeCurrent(source, onEvent);
+    this.#backend.chosen.backend.warmUp?.();
     // Behind whatever runs: a job keeps the model it started with.
     await this.#jobs.run(`close ${performance.now()}`, 'queue', () => this.#closeIdle());
     return opened.summary;
@@ -195,13 +201,28 @@ export class EngineService implements EngineContract {
     return opened;
   }
 
+  async prepare(request: GenerateRequest): Promise<void> {
+    const model = this.#model;
+    if (!model || this.#jobs.ids.length > 0 || model.summary.sizeBytes > PREPARED_BYTES) return;
+    // A job that comes meanwhile waits for it: it needs the same programs.
+    await this.#jobs.run(PREPARE_ID, 'queue', async (signal) => {
+      const parts = await this.#host.library?.partsFor([request.prompt, request.negativePrompt]);
+      await prepareModel(model.loaded, request, { ...parts, ...this.#host.jobParts, networks: this.#networks, signal });
+    });
+  }
+
+  /** Jobs before a new one, as its user sees them. */
+  get #waitingJobs(): number {
+    return this.#jobs.ids.filter((id) => id !== PREPARE_ID).length;
+  }
+
   generate(
     jobId: string,
     request: GenerateRequest,
     onEvent: (event: JobEvent) => void,
     policy: QueuePolicy,
   ): Promise<JobResult> {
-    const position = this.#jobs.ids.length;
+    const position = this.#waitingJobs;
     if (position > 0) onEvent({ kind: 'queued', position });
     return this.#jobs.run(jobId, policy, (signal) =>
       this.#inSaferWays(onEvent, () => this.#runJob(request, onEvent, signal)),
@@ -297,7 +318,7 @@ export class EngineService implements EngineContract {
   }
 
   upscale(jobId: string, request: UpscaleRequest, onEvent: (event: JobEvent) => void): Promise<JobResult> {
-    const position = this.#jobs.ids.length;
+    const position = this.#waitingJobs;
     if (position > 0) onEvent({ kind: 'queued', position });
     return this.#jobs.run(jobId, 'queue', (signal) =>
       this.#inSaferWays(onEvent, () => this.#runUpscale(request, onEvent, signal)),

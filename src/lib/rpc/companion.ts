@@ -14,7 +14,7 @@ export const MAX_FRAME_BYTES = 512 * 2 ** 20;
 export const TOKEN_FRAGMENT = 'companion';
 
 /** Methods of the engine that go over HTTP; the others concern this page only: a pen does not compete with a companion. */
-export type RemoteMethod = Exclude<keyof EngineContract, 'start' | 'dispose' | 'hold'>;
+export type RemoteMethod = Exclude<keyof EngineContract, 'start' | 'dispose' | 'hold' | 'prepare'>;
 
 /** A frame of a call: the method is in the path, functions among the arguments become `null`. */
 export interface RemoteCall {

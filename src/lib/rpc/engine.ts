@@ -153,6 +153,11 @@ export interface EngineContract {
   status(): Promise<EngineStatus>;
   /** Opens a model and makes it current; cancels nothing that runs. */
   openModel(source: ModelSource, onEvent: (event: JobEvent) => void): Promise<ModelSummary>;
+  /**
+   * Makes the programs that pictures of these settings need, so that the first one need not wait for them. Does nothing
+   * while jobs run or for models above 1 GiB; never fails, and is never seen as a job.
+   */
+  prepare(request: GenerateRequest): Promise<void>;
   /** Runs one job; a second call waits. `latest` jobs replace waiting `latest` jobs, and stop a running one. */
   generate(
     jobId: string,

@@ -87,6 +87,8 @@ export function httpEngine({ url, token }: CompanionAddress, client: string, fet
     /** The companion chose its backend when it started. */
     start: () => methods.status(),
     hold: async () => undefined,
+    /** Others' jobs run there: it does nothing on a guess. */
+    prepare: async () => undefined,
     dispose: async () => gone.abort(),
     hello: () => get(COMPANION_PATHS.hello),
     models: () => get(COMPANION_PATHS.models),

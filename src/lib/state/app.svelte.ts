@@ -12,6 +12,7 @@ import { ControlUnits } from './control_units.svelte';
 import { Draft } from './draft.svelte';
 import { EngineOwner } from './engine_owner.svelte';
 import { EngineState, type WorkerFactory } from './engine.svelte';
+import { rememberedFirst } from './first_paint';
 import { GalleryState } from './gallery.svelte';
 import { GenerationState, type Parameters } from './generation.svelte';
 import { I18n } from './i18n.svelte';
@@ -109,6 +110,8 @@ export class AppState {
     this.generation.prepare = () => this.control.follow();
     this.live = new LiveState(this.engine, this.generation, this.studio);
     this.#draft = new Draft(settings, this.generation, this.live);
+    const language = rememberedFirst('language');
+    void this.i18n.begin(language === '' ? navigator.languages : [language]);
   }
 
   /** The page's connection; opened again after the browser closed it. */
@@ -128,18 +131,21 @@ export class AppState {
 
   /** Reads the preferences, then takes the engine when no other tab has it. */
   async start(): Promise<void> {
+    void this.owner.isFree().then((free) => free && this.engine.prepareWorker());
     await Promise.all([this.preferences.load(), this.companion.load()]);
     if (location.hash.length > 1 && (await this.companion.takeFromUrl(location))) {
       // The token belongs neither into the history nor into a copied address.
       history.replaceState(history.state, '', location.pathname + location.search);
     }
     const { language } = this.preferences;
-    await this.i18n.use(language === '' ? navigator.languages : [language]);
+    // The engine need not wait for words.
+    const texts = this.i18n.use(language === '' ? navigator.languages : [language]);
     void this.#draft.restore();
     void this.history.load();
     void this.panel.load();
     void this.library.load();
     await this.owner.acquire();
+    await texts;
   }
 
   /** Opens a model of the library and takes its defaults; it is opened again on the next visit. */

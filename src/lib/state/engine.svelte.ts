@@ -36,6 +36,8 @@ export class EngineState {
   readonly #createWorker: WorkerFactory;
   readonly #baseUrl: string;
   #worker: Worker | undefined;
+  /** Made before it was wanted; the next start takes it. */
+  #spare: Worker | undefined;
   #remote: Engine | undefined;
   /** Called when a companion is lost; the job that it had has failed already. */
   onCompanionLost: ((error: AppError) => void) | undefined;
@@ -77,13 +79,26 @@ export class EngineState {
     }
   }
 
-  #startWorker(): Engine {
+  /** Loads the worker's code while the page still reads its settings. */
+  prepareWorker(): void {
+    if (!this.#worker) this.#spare ??= this.#newWorker();
+  }
+
+  #newWorker(): Worker {
     const worker = this.#createWorker();
-    this.#worker = worker;
     worker.addEventListener('error', (event) => {
       event.preventDefault();
       if (worker === this.#worker) this.#crash(event.message);
+      // Nobody waits for it: the start makes another one, which tells what is wrong.
+      if (worker === this.#spare) this.#spare = undefined;
     });
+    return worker;
+  }
+
+  #startWorker(): Engine {
+    const worker = this.#spare ?? this.#newWorker();
+    this.#spare = undefined;
+    this.#worker = worker;
     return wrap<EngineContract>(worker);
   }
 
@@ -148,6 +163,12 @@ export class EngineState {
       // A failed job changes what is in memory, too.
       if (this.#remote === remote) await this.#refreshStatus(remote);
     }
+  }
+
+  /** Programs for pictures of these settings, on a guess that they will be asked for. */
+  prepare(request: GenerateRequest): void {
+    // A worker that just ended has nothing to prepare.
+    void this.#remote?.prepare(request).catch(() => undefined);
   }
 
   async interrupt(jobId: string): Promise<void> {

@@ -16,6 +16,13 @@ export class EngineOwner {
     this.#lost = lost;
   }
 
+  /** Whether a tab has the engine, as far as the browser tells; takes nothing. */
+  async isFree(): Promise<boolean> {
+    const { locks } = navigator as { locks?: LockManager };
+    const { held = [] } = (await locks?.query()) ?? {};
+    return !held.some(({ name }) => name === LOCK);
+  }
+
   /** Takes the engine when it is free; otherwise waits for its tab to close. */
   async acquire(): Promise<void> {
     const { locks } = navigator as { locks?: LockManager };

@@ -86,6 +86,8 @@ export class GenerationState {
   compose: ComposeJobs = (parameters) => Promise.resolve({ jobs: [parameters], missing: [] });
   readonly #engine: EngineState;
   #count = 0;
+  /** The model that has drawn here, or was made ready to. */
+  #anticipated: string | undefined;
   #stopped = false;
 
   constructor(engine: EngineState) {
@@ -114,6 +116,14 @@ export class GenerationState {
   /** The engine's request for parameters, with the page's own fields folded in. */
   request(parameters: Parameters): Omit<GenerateRequest, 'modelId' | 'previewEvery'> {
     return jobRequest(parameters, randomSeed);
+  }
+
+  /** While the first prompt is typed, the engine makes ready for its picture; once a model. */
+  anticipate(): void {
+    const modelId = this.#engine.model?.id;
+    if (modelId === undefined || this.running || this.#anticipated === modelId) return;
+    this.#anticipated = modelId;
+    this.#engine.prepare({ ...this.request($state.snapshot(this.parameters)), modelId, previewEvery: 0 });
   }
 
   /** @param extra  what only this job has: a starting picture, another size */
@@ -162,6 +172,7 @@ export class GenerationState {
       if (event.kind === 'image') made.push(this.#keep(event.image, jobId, parameters));
     };
     const modelId = this.#engine.model?.id ?? '';
+    this.#anticipated = modelId;
     const request: GenerateRequest = { ...this.request(parameters), modelId, previewEvery: 2 };
     const result = await this.#engine.generate(jobId, request, onEvent);
     this.#finish(made, result);

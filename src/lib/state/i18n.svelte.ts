@@ -17,6 +17,8 @@ export class I18n {
   #errors: typeof errorsEn | undefined = $state.raw();
   #sentences: ErrorSentences | undefined = $state.raw();
   #used = false;
+  /** False while the texts of another language than English are on their way for the first time. */
+  ready = $state(false);
   /** Resolves when every text is there; parts that load after the page wait for it. */
   readonly complete: Promise<void>;
 
@@ -40,6 +42,16 @@ export class I18n {
     const say = (sentence: ErrorSentence): string => this.#sentences?.[sentence] ?? sentence;
     return { title: say(text.title), remedy: say(text.remedy) };
   };
+
+  /**
+   * The first language of a visit, before the preferences are read: nothing is shown in English first.
+   * @param wanted BCP 47, the most wanted first
+   */
+  async begin(wanted: readonly string[]): Promise<void> {
+    // Whatever happens to a language's files, the page opens.
+    if (chooseLocale(wanted).id !== this.locale.id) await this.use(wanted).catch(() => undefined);
+    this.ready = true;
+  }
 
   /** Switches the language; the old one stays until the new texts are there. */
   async use(wanted: readonly string[]): Promise<void> {

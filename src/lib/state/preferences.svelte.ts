@@ -1,6 +1,7 @@
 /** What the user decided once and for all visits: language, appearance, how to compute. */
 import { BACKEND_CHOICES, type BackendChoice, type EngineOptions } from '../rpc/engine';
 import type { SettingsStore } from '../storage/settings_store';
+import { rememberFirst } from './first_paint';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
 /** Ships with the app. */
@@ -66,6 +67,7 @@ export class Preferences {
     this.notify = notify !== false;
     this.keepAwake = keepAwake !== false;
     this.roundActivations = rounds === true;
+    rememberFirst('language', this.language);
     const { id, builtin } = (model ?? {}) as { id?: unknown; builtin?: unknown };
     if (typeof id === 'string') this.model = { id, builtin: builtin === true };
     this.applyTheme();
@@ -89,6 +91,7 @@ export class Preferences {
 
   async setLanguage(language: string): Promise<void> {
     this.language = language;
+    rememberFirst('language', language);
     await this.#store.set('language', language);
   }
 
@@ -98,6 +101,7 @@ export class Preferences {
   }
 
   private applyTheme(): void {
+    rememberFirst('theme', this.theme);
     if (this.theme === 'system') delete document.documentElement.dataset['theme'];
     else document.documentElement.dataset['theme'] = this.theme;
   }

@@ -23,6 +23,7 @@ import { memoryPlan } from './memory_plan';
 import { OnnxProgram } from './program';
 import type { OnnxRuntime, SessionOptions } from './runtime';
 import { openSession } from './session';
+import { warmUp } from './warm_up';
 import { fillBlobs } from './weight_blobs';
 
 export interface OnnxBackendOptions {
@@ -71,6 +72,7 @@ class OnnxBackend implements Backend {
   readonly #prepared = new WeakMap<Graph, Prepared>();
   #observer: RunObserver | undefined;
   #disposed = false;
+  #warm = false;
 
   constructor(options: OnnxBackendOptions) {
     this.#options = options;
@@ -144,6 +146,13 @@ class OnnxBackend implements Backend {
     const { fused, emitted } = this.#prepare(graph, weights);
     const { weightsBytes } = emitted;
     return { ...memoryPlan(fused, weightsBytes, this.#maxScoreBytes), missingWeightsBytes: weightsBytes };
+  }
+
+  /** Native libraries start at once. */
+  warmUp(): void {
+    if (this.#warm || this.#options.runtime.id !== 'wasm') return;
+    this.#warm = true;
+    void warmUp(this.#options.runtime);
   }
 
   upload(tensor: HostTensor): DeviceTensor {

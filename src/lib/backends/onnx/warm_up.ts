@@ -5,8 +5,8 @@ import { openSession } from './session';
 
 /**
  * The WASM library compiles its 14 MB and starts its threads with the first session, about a second of two busy cores:
- * so the smallest session there is (y = x) is made while a model's files are being read. What fails here fails again,
- * and is told, where a session is wanted.
+ * so the smallest session there is (y = x) is made before. What fails here fails again, and is told, where a session is
+ * wanted.
  */
 export async function warmUp(runtime: OnnxRuntime): Promise<void> {
   const value = (name: string) => ({ name, type: 'f32', shape: [1] }) as const;
