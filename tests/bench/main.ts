@@ -33,7 +33,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     about: 'address to first picture, first and next visit; --against DIR: another build',
     load: () => import('./start'),
   },
-  text: { about: 'prompts, infotexts, sampler arithmetic', load: () => import('./text') },
+  text: { about: 'prompts, infotexts, sampler arithmetic; --webgpu, --software', load: () => import('./text') },
   canvas: { about: 'pen to ink on the built page: at rest, live, while generating', load: () => import('./canvas') },
   gallery: { about: 'a frame of scrolling through 10,000 pictures', load: () => import('./gallery') },
   lora: {

@@ -12,6 +12,7 @@ import { computeSigmas } from '../../src/lib/sampling/schedule_registry';
 import { createClipTokenizer } from '../../src/lib/tokenizers/clip';
 import type { BenchResult } from './main';
 import type { BenchRow } from './report';
+import { samplersInChromium } from './sampler_chromium';
 
 const PROMPT_CHARACTERS = 10_000;
 const INFOTEXTS = 1000;
@@ -58,7 +59,8 @@ async function samplerRow(id: SamplerId): Promise<BenchRow> {
   return { name: `${sampler.label}, one step on ${LATENT} numbers`, ours: ms / STEPS, unit: 'ms' };
 }
 
-export async function bench(): Promise<BenchResult> {
+/** @param words  `--webgpu`: samplers on the WGSL path too; `--software`: on SwiftShader */
+export async function bench(words: readonly string[]): Promise<BenchResult> {
   const tokenizer = createClipTokenizer(
     readFileSync(resolve(import.meta.dirname, '../../static/tokenizers/clip.txt'), 'utf8'),
   );
@@ -81,5 +83,7 @@ export async function bench(): Promise<BenchResult> {
     { name: `${INFOTEXTS} infotexts written`, ours: write, unit: 'ms' },
   ];
   for (const id of ['euler', 'dpmpp_2m', 'dpmpp_3m_sde', 'heun'] as const) rows.push(await samplerRow(id));
-  return { rows };
+  if (!words.includes('--webgpu')) return { rows };
+  const onDevice = await samplersInChromium(words.includes('--software'));
+  return { rows: [...rows, ...onDevice.rows], failures: onDevice.failures };
 }
