@@ -2,9 +2,10 @@
  * `npm test`: everything CI runs. `npm test RING…` runs some rings only; further words after `--` go to the ring.
  * Prints each skip with its reason and closes with one line over all suites.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { ensureChromium } from './chromium.mjs';
+import { goldenSummary } from './golden_summary.mjs';
 import { bin, root, run } from './run.mjs';
 
 const RINGS = ['unit', 'golden', 'kernels', 'lint', 'check', 'build', 'e2e'];
@@ -18,6 +19,30 @@ if (words.includes('--help')) {
 const chosen = RINGS.filter((ring) => words.includes(ring));
 const rest = words.filter((word) => !RINGS.includes(word));
 const rings = chosen.length > 0 ? chosen : RINGS;
+const goldenTests = join(root, 'tests/golden');
+refuseUnusableGolden();
+
+/** A folder or a group that is not there would otherwise end as a run of skips that looks green. */
+function refuseUnusableGolden() {
+  const folders = (path) =>
+    readdirSync(path, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : []));
+  const refuse = (message) => {
+    console.error(`argument/invalid: ${message}`);
+    process.exit(2);
+  };
+  if (chosen.length === 1 && chosen[0] === 'golden') {
+    const groups = folders(goldenTests).filter((name) => name !== 'data');
+    const unknown = rest.find((word) => !groups.includes(word));
+    if (unknown !== undefined) refuse(`no golden group "${unknown}"; the groups are ${groups.join(', ')}.`);
+  }
+  const given = process.env['GOLDEN_DIR'];
+  if (!given || !rings.includes('golden')) return;
+  const path = resolve(given);
+  if (!existsSync(path)) refuse(`GOLDEN_DIR: no folder ${path}.`);
+  const known = ['sampling', 'models', 'quant', 'files', 'text'];
+  if (!folders(path).some((name) => known.includes(name)))
+    refuse(`GOLDEN_DIR: ${path} has none of the folders ${known.join(', ')}; name the folder that holds them.`);
+}
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const reports = join(root, '.cache/reports');
@@ -44,11 +69,13 @@ function countVitest(report, name) {
   // A suite that could not even be loaded has no tests that could fail.
   const broken = json.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
   totals.failed += broken.length;
+  for (const file of broken) console.log(`failed to load: ${file.name}\n  ${file.message}`);
   for (const file of json.testResults) {
     for (const test of file.assertionResults) {
       if (test.status === 'pending' || test.status === 'skipped') console.log(`skipped: ${test.fullName}`);
     }
   }
+  if (name === 'golden') console.log(`\n${goldenSummary(json).join('\n')}`);
 }
 
 async function vitest(project, filters = [], env = {}) {

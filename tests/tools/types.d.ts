@@ -2,6 +2,9 @@
 declare module '*/dependency_rules.mjs' {
   export function checkDependencies(root: string): { files: number; problems: string[] };
 }
+declare module '*/golden_summary.mjs' {
+  export function goldenSummary(report: object): string[];
+}
 declare module '*/serve.mjs' {
   export const ISOLATION_HEADERS: Readonly<Record<string, string>>;
   export function serveApp(options: {

@@ -17,6 +17,7 @@ import {
   type ExpectedTensor,
   type ValidCase,
 } from './file_cases';
+import { expectWithin } from '../within';
 
 const TORCH_DTYPES: Readonly<Record<string, string>> = {
   float32: 'F32',
@@ -86,9 +87,9 @@ async function expectDeltas(index: TensorIndex, expected: ValidCase['expected'])
       return sum * pair.scale;
     });
     const frobenius = Math.hypot(...delta);
-    expect(Math.abs(frobenius - want.frobenius)).toBeLessThanOrEqual(1e-5 * want.frobenius);
+    expectWithin(Math.abs(frobenius - want.frobenius), 1e-5 * want.frobenius);
     want.first8.forEach((value, i) => {
-      expect(Math.abs((delta[i] ?? NaN) - value)).toBeLessThanOrEqual(1e-5 * Math.abs(value));
+      expectWithin(Math.abs((delta[i] ?? NaN) - value), 1e-5 * Math.abs(value));
     });
   }
 }

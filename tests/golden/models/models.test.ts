@@ -1,6 +1,7 @@
 /** Every golden model case, on every backend that runs in Node. `GOLDEN_MODELS=a,b` limits the families, for work on one. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { goldenGroup } from '../golden_dir';
+import { noteRatio } from '../within';
 import { BACKENDS } from './backends';
 import { nodeStore } from './node_store';
 import { OUT_OF_SCOPE } from './out_of_scope';
@@ -54,6 +55,7 @@ if (!root) {
                 problems: [error instanceof Error ? (error.stack ?? error.message) : String(error)],
               }));
               count(name, id, outcome.ratio, 'illConditioned' in outcome);
+              noteRatio(outcome.ratio, id);
               if (outcome.problems.length > 0) {
                 const blocks = Number.isFinite(outcome.ratio) ? await explain(job) : [];
                 expect.fail([...outcome.problems, ...blocks].join('\n'));

@@ -6,6 +6,7 @@ import { packedBytes, quantTypeOfGgml } from '../../../src/lib/quant/registry';
 import type { StoredTensor } from '../../../src/lib/quant/tensor';
 import { firstDifference, nmse, quantCases, quantPath, skipWhenEmpty, someRows } from './golden_cases';
 import { floats, raw, readArrays } from './safetensors_arrays';
+import { expectWithin } from '../within';
 
 interface GgmlCase {
   readonly name: string;
@@ -70,7 +71,7 @@ describe('ggml types', () => {
           for (let k = 0; k < odd.cols; k++) sum += (x[token * odd.cols + k] ?? 0) * (weights[row * odd.cols + k] ?? 0);
           return sum;
         });
-        expect(nmse(y, floats(arrays, 'odd.y'))).toBeLessThan(c.tolerance.nmse_f32_accumulate);
+        expectWithin(nmse(y, floats(arrays, 'odd.y')), c.tolerance.nmse_f32_accumulate);
       });
     }
   }

@@ -5,6 +5,7 @@ import { samplers } from '../../../src/lib/sampling/registry';
 import { analyticDenoiser, type DenoiserParams } from './analytic_denoiser';
 import { describeGroup, maxAbsDifference, num } from './read_group';
 import { runCase } from './run_case';
+import { expectWithin } from '../within';
 
 describeGroup('samplers-brownian', (group) => {
   for (const c of group.cases) {
@@ -39,9 +40,7 @@ describeGroup('samplers-brownian', (group) => {
         noise: (k: number) => {
           const [a, b] = pairs[k]!;
           const mine = brownian.between(a, b);
-          expect(maxAbsDifference(mine, golden.subarray(k * size, (k + 1) * size)), `noise ${k}`).toBeLessThanOrEqual(
-            5e-6,
-          );
+          expectWithin(maxAbsDifference(mine, golden.subarray(k * size, (k + 1) * size)), 5e-6, `noise ${k}`);
           return mine;
         },
       };
@@ -49,9 +48,9 @@ describeGroup('samplers-brownian', (group) => {
       expect(result.noiseCalls.length).toBe(pairs.length);
       result.noiseCalls.flat().forEach((time, i) => {
         const recorded = pairs.flat()[i]!;
-        expect(Math.abs(time - recorded), `time ${i}`).toBeLessThanOrEqual(2e-6 * Math.max(1, recorded));
+        expectWithin(Math.abs(time - recorded), 2e-6 * Math.max(1, recorded), `time ${i}`);
       });
-      expect(maxAbsDifference(result.final, group.floats(c['final']))).toBeLessThanOrEqual(num(c['tolerance'] ?? 2e-4));
+      expectWithin(maxAbsDifference(result.final, group.floats(c['final'])), num(c['tolerance'] ?? 2e-4));
     });
   }
 });

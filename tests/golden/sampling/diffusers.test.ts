@@ -17,6 +17,7 @@ import {
 import { analyticDenoiser, type DenoiserParams } from './analytic_denoiser';
 import { describeGroup, maxAbsDifference, num, readGroup, type Case, type Group } from './read_group';
 import { runCase } from './run_case';
+import { expectWithin } from '../within';
 
 const noise = readGroup('noise');
 const start = noise?.floats('start') ?? new Float64Array(0);
@@ -136,17 +137,18 @@ async function runLoop(group: Group, c: Case, mapped: Mapped, sigmas: readonly n
   result.modelSigmas.forEach((sigma, i) => {
     const [a, s] = levels[i]!;
     const level = isFlow ? s : s / a;
-    expect(Math.abs(sigma - level), `call ${i}`).toBeLessThanOrEqual(2e-4 * Math.max(1, level));
+    expectWithin(Math.abs(sigma - level), 2e-4 * Math.max(1, level), `call ${i}`);
   });
   const last = sigmas.at(-1)!;
   const returnsScaled = getSampler(mapped.sampler).timestepGrid === true;
   const end = scaled && !returnsScaled ? 1 / Math.sqrt(1 + last * last) : 1;
-  expect(
+  expectWithin(
     maxAbsDifference(
       result.final.map((v) => v * end),
       group.floats(c['final']),
     ),
-  ).toBeLessThanOrEqual(num(c['tol']));
+    num(c['tol']),
+  );
 }
 
 function checkOther(group: Group, c: Case): void {
@@ -154,15 +156,15 @@ function checkOther(group: Group, c: Case): void {
     case 'alphas_cumprod': {
       const own = c.name.endsWith('ztsnr') ? rescaleZeroTerminalSnr(alphasCumprod(), 0) : alphasCumprod();
       const mine = [...own].filter((_, i) => i % num(c['every']) === 0);
-      expect(maxAbsDifference(mine, group.floats(c['alphas_cumprod']))).toBeLessThanOrEqual(num(c['tolerance']));
-      return expect(Math.abs(own.at(-1)! - num(c['last']))).toBeLessThanOrEqual(num(c['tolerance']));
+      expectWithin(maxAbsDifference(mine, group.floats(c['alphas_cumprod'])), num(c['tolerance']));
+      return expectWithin(Math.abs(own.at(-1)! - num(c['last'])), num(c['tolerance']));
     }
     case 'diffusers_timesteps': {
       // The multistep, LCM and PNDM schedulers have grids of their own.
       const spacing = c['spacing'] as { timestep_spacing: DiffusersSpacing; steps_offset?: number };
       const mine = diffusersTimesteps(spacing.timestep_spacing, num(c['steps']), 1000, spacing.steps_offset ?? 0);
       const golden = c['timesteps'] as Record<string, number[]>;
-      expect(maxAbsDifference(mine, golden['EulerDiscreteScheduler']!)).toBeLessThanOrEqual(num(c['tolerance']));
+      expectWithin(maxAbsDifference(mine, golden['EulerDiscreteScheduler']!), num(c['tolerance']));
       return expect(mine.map(roundEven)).toEqual(golden['DDIMScheduler']);
     }
     case 'diffusers_img2img': {
@@ -171,7 +173,8 @@ function checkOther(group: Group, c: Case): void {
       expect(timesteps).toEqual(c['timesteps']);
       expect(timesteps.length).toBe(c['executed']);
       if (timesteps.length === 0) return;
-      return expect(Math.abs(diffusersSigmaAt(sd, timesteps[0]!) - num(c['first_sigma']))).toBeLessThanOrEqual(
+      return expectWithin(
+        Math.abs(diffusersSigmaAt(sd, timesteps[0]!) - num(c['first_sigma'])),
         1e-4 * Math.max(1, num(c['first_sigma'])),
       );
     }

@@ -25,6 +25,7 @@ import { timestepGrid } from '../../../src/lib/sampling/schedule_registry';
 import { karrasSigmas } from '../../../src/lib/sampling/schedules/range_formulas';
 import { analyticDenoiser, type DenoiserParams } from './analytic_denoiser';
 import { describeGroup, maxAbsDifference, num, readGroup, type Case, type Group } from './read_group';
+import { expectWithin } from '../within';
 
 const noise = readGroup('noise');
 const start = noise?.floats('start') ?? new Float64Array(0);
@@ -46,7 +47,7 @@ function noised(
 function check(group: Group, c: Case): void {
   const tolerance = num(c['tolerance'] ?? 1e-5);
   const close = (mine: ArrayLike<number>, golden: ArrayLike<number>): void =>
-    expect(maxAbsDifference(mine, golden)).toBeLessThanOrEqual(tolerance);
+    expectWithin(maxAbsDifference(mine, golden), tolerance);
   const latent = group.floats('latent');
   switch (c.kind) {
     case 'img2img_steps': {
@@ -64,7 +65,7 @@ function check(group: Group, c: Case): void {
         const list = discard ? [...full.slice(0, -2), 0] : full;
         const used = img2imgSigmas(list, { ...plan, skip: false });
         expect(used.length).toBe(row.length);
-        expect(Math.abs(used[0]! - row.first_sigma)).toBeLessThanOrEqual(1e-5 * Math.max(1, row.first_sigma));
+        expectWithin(Math.abs(used[0]! - row.first_sigma), 1e-5 * Math.max(1, row.first_sigma));
       }
       // Strength 0 runs one step upstream; here nothing is sampled.
       if (num(c['strength']) === 0) expect(plan.skip).toBe(true);
@@ -81,7 +82,7 @@ function check(group: Group, c: Case): void {
       expect(plan.scheduleSteps).toBe(c['schedule_steps']);
       const used = img2imgSigmas(karrasSigmas(plan.scheduleSteps, sd.sigmaMin, sd.sigmaMax, 7), plan);
       expect(used.length - 1).toBe(c['model_steps']);
-      return expect(Math.abs(used[0]! - num(c['first_sigma']))).toBeLessThanOrEqual(1e-5 * Math.max(1, used[0]!));
+      return expectWithin(Math.abs(used[0]! - num(c['first_sigma'])), 1e-5 * Math.max(1, used[0]!));
     }
     case 'noise_scaling':
       return close(
@@ -119,9 +120,9 @@ function check(group: Group, c: Case): void {
       const sigmas = alphas.map((a) => Math.sqrt((1 - a) / a));
       const golden = group.floats(c['sigmas']);
       golden.forEach((s, i) =>
-        expect(Math.abs(sigmas[i * num(c['every'])]! / s - 1)).toBeLessThanOrEqual(num(c['tolerance_relative'])),
+        expectWithin(Math.abs(sigmas[i * num(c['every'])]! / s - 1), num(c['tolerance_relative'])),
       );
-      return expect(Math.abs(sigmas.at(-1)! / num(c['last']) - 1)).toBeLessThanOrEqual(num(c['tolerance_relative']));
+      return expectWithin(Math.abs(sigmas.at(-1)! / num(c['last']) - 1), num(c['tolerance_relative']));
     }
     case 'mask': {
       const source = group.tensor(c['mask']);
@@ -156,7 +157,7 @@ function check(group: Group, c: Case): void {
         x = x.map((v, k) => v + ((v - d[k]!) / sigma) * (next - sigma));
         xs.push(...x);
       }
-      return expect(maxAbsDifference(xs, group.floats(c['xs']))).toBeLessThanOrEqual(5e-5);
+      return expectWithin(maxAbsDifference(xs, group.floats(c['xs'])), 5e-5);
     }
     case 'hires_size': {
       const mine = hiresSize({

@@ -13,13 +13,14 @@ import { Mt19937, TorchCpuNoise } from '../../../src/lib/sampling/noise/mt19937'
 import { philox4x32, PhiloxNoise } from '../../../src/lib/sampling/noise/philox';
 import { seedSequenceState } from '../../../src/lib/sampling/noise/seed_sequence';
 import { describeGroup, maxAbsDifference, num, type Case, type Group } from './read_group';
+import { expectWithin } from '../within';
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 const bigints = (list: unknown): bigint[] => (list as (string | number)[]).map(BigInt);
 const kindOf = (c: Case): 'cpu' | 'nv' => (c['mode'] === 'NV' ? 'nv' : 'cpu');
 
 function expectClose(mine: ArrayLike<number>, golden: ArrayLike<number>, tolerance: number): void {
-  expect(maxAbsDifference(mine, golden)).toBeLessThanOrEqual(tolerance);
+  expectWithin(maxAbsDifference(mine, golden), tolerance);
 }
 
 /** Normals: 2e-6 absolute unless the case says otherwise (last bits depend on the vector maths of the CPU). */

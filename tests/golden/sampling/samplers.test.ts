@@ -5,6 +5,7 @@ import { goldenGroup } from '../golden_dir';
 import { describeGroup, maxAbsDifference, num, readGroup } from './read_group';
 import { runCase } from './run_case';
 import { caseRun, OUT_OF_SCOPE, SAMPLER_GROUPS, samplerOf } from './sampler_case';
+import { expectWithin } from '../within';
 
 /** The flow shift of the run is not in the case; the generator's parameters lie beside the data. */
 function flowShift(): number {
@@ -35,27 +36,31 @@ for (const name of SAMPLER_GROUPS) {
         }
         const model = c['model_sigmas'] as number[];
         expect(wide.modelSigmas.length, 'number of model calls').toBe(model.length);
-        expect(maxAbsDifference(wide.modelSigmas, model), 'sigmas of the model calls').toBeLessThan(
+        expectWithin(
+          maxAbsDifference(wide.modelSigmas, model),
           1e-7 * Math.max(1, ...model),
+          'sigmas of the model calls',
         );
         const asked = (c['noise_calls'] as ([number, number] | null)[]).filter((v) => v !== null);
         if (wide.noiseCalls.length === asked.length) {
-          expect(maxAbsDifference(wide.noiseCalls.flat(), asked.flat()), 'noise intervals').toBeLessThan(1e-6);
+          expectWithin(maxAbsDifference(wide.noiseCalls.flat(), asked.flat()), 1e-6, 'noise intervals');
         }
         const inputs = group.floats(c['model_inputs']);
         const thin = num(group.head['thin'] ?? 4);
         const mine = wide.modelInputs.flatMap((x) => [...x].filter((_, i) => i % thin === 0));
-        expect(maxAbsDifference(mine, inputs), 'inputs of the model calls').toBeLessThan(
+        expectWithin(
+          maxAbsDifference(mine, inputs),
           num(c['tol_f32']) + 2e-6 * run.sigmas[0]! * 4,
+          'inputs of the model calls',
         );
         const final = group.floats(c['final']);
-        expect(maxAbsDifference(wide.final, final), 'float64 result').toBeLessThanOrEqual(num(c['tol_f64']));
+        expectWithin(maxAbsDifference(wide.final, final), num(c['tol_f64']), 'float64 result');
         const narrow = await runCase(run, 'f32');
         const tol32 = num(c['tol_f32']);
         const d = maxAbsDifference(narrow.final, final);
         const d32 =
           typeof c['final_f32'] === 'string' ? maxAbsDifference(narrow.final, group.floats(c['final_f32'])) : d;
-        expect(Math.min(d, d32), 'float32 result').toBeLessThanOrEqual(tol32);
+        expectWithin(Math.min(d, d32), tol32, 'float32 result');
       });
     }
   });

@@ -5,6 +5,7 @@ import type { ScheduleDef } from '../../../src/lib/sampling/schedule';
 import { computeSigmas, runSchedule, schedules } from '../../../src/lib/sampling/schedule_registry';
 import { diffusersFlowSigmas, diffusersSigmas } from '../../../src/lib/sampling/schedules/diffusers';
 import { describeGroup, num, type Case, type Group } from './read_group';
+import { expectWithin } from '../within';
 
 /** ComfyUI ids whose formula differs from the web UIs' schedule of the same name, and the rest by the registry. */
 function comfySchedule(name: unknown): ScheduleDef | undefined {
@@ -43,7 +44,7 @@ function expectSigmas(mine: ArrayLike<number>, golden: ArrayLike<number>, relati
   expect(mine.length, 'length').toBe(golden.length);
   for (let i = 0; i < golden.length; i++) {
     const [a, b] = [mine[i]!, golden[i]!];
-    expect(Math.abs(a - b), `level ${i}: ${a} against ${b}`).toBeLessThanOrEqual(1e-7 + relative * Math.abs(b));
+    expectWithin(Math.abs(a - b), 1e-7 + relative * Math.abs(b), `level ${i}: ${a} against ${b}`);
   }
 }
 
@@ -102,15 +103,15 @@ function check(group: Group, c: Case): void {
         relative,
       );
     case 'flux_mu':
-      return expect(Math.abs(fluxMu(num(c['seq_len'])) - num(c['mu']))).toBeLessThanOrEqual(num(c['tolerance']));
+      return expectWithin(Math.abs(fluxMu(num(c['seq_len'])) - num(c['mu'])), num(c['tolerance']));
     case 't_to_sigma': {
       const sigma = discreteModel().tToSigma(num(c['t']));
-      return expect(Math.abs(sigma - num(c['sigma']))).toBeLessThanOrEqual(num(c['tolerance']) * Math.max(1, sigma));
+      return expectWithin(Math.abs(sigma - num(c['sigma'])), num(c['tolerance']) * Math.max(1, sigma));
     }
     case 'sigma_to_t': {
       const model = discreteModel();
       const sigma = num(c['sigma']);
-      expect(Math.abs(model.sigmaToT(sigma) - num(c['t_interpolated']))).toBeLessThanOrEqual(num(c['tolerance']));
+      expectWithin(Math.abs(model.sigmaToT(sigma) - num(c['t_interpolated'])), num(c['tolerance']));
       return expect(model.timestep(sigma)).toBe(num(c['t_nearest']));
     }
     default:

@@ -6,6 +6,7 @@ import { timestepGrid } from '../../../src/lib/sampling/schedule_registry';
 import { analyticDenoiser, type DenoiserParams } from './analytic_denoiser';
 import { describeGroup, maxAbsDifference, num, readGroup, type Case, type Group } from './read_group';
 import { runCase, type CaseRun } from './run_case';
+import { expectWithin } from '../within';
 
 const noise = readGroup('noise');
 const start = noise?.floats('start') ?? new Float64Array(0);
@@ -72,21 +73,19 @@ describeGroup('samplers-timestep', (group) => {
       const mine = wide.modelSigmas.map((s) => run.model.timestep(s));
       expect(mine.length, 'number of model calls').toBe(asked.length);
       // UniPC asks at fractional times; the model answers at the nearest trained step.
-      expect(maxAbsDifference(mine, asked), 'timesteps').toBeLessThanOrEqual(0.5 + 1e-6);
+      expectWithin(maxAbsDifference(mine, asked), 0.5 + 1e-6, 'timesteps');
       const thin = num(group.head['thin'] ?? 4);
       if (typeof c['model_inputs'] === 'string') {
         const inputs = wide.modelInputs.flatMap((x, call) => {
           const a = 1 / Math.sqrt(1 + wide.modelSigmas[call]! ** 2);
           return [...x].filter((_, i) => i % thin === 0).map((v) => v * a);
         });
-        expect(maxAbsDifference(inputs, group.floats(c['model_inputs'])), 'inputs').toBeLessThan(
-          num(c['tol_f32']) + 5e-6,
-        );
+        expectWithin(maxAbsDifference(inputs, group.floats(c['model_inputs'])), num(c['tol_f32']) + 5e-6, 'inputs');
       }
       const final = group.floats(c['final']);
-      expect(maxAbsDifference(wide.final, final), 'float64').toBeLessThanOrEqual(num(c['tol_f64']));
+      expectWithin(maxAbsDifference(wide.final, final), num(c['tol_f64']), 'float64');
       const narrow = await runCase(run, 'f32');
-      expect(maxAbsDifference(narrow.final, final), 'float32').toBeLessThanOrEqual(num(c['tol_f32']));
+      expectWithin(maxAbsDifference(narrow.final, final), num(c['tol_f32']), 'float32');
     });
   }
 });

@@ -2,14 +2,13 @@
 import { expect } from 'vitest';
 import type { PromptChunk } from '../../../src/lib/prompt/chunks';
 import type { WeightedText } from '../../../src/lib/prompt/attention';
+import { expectWithin } from '../within';
 
 const RELATIVE = 1e-12;
 
 function expectNumber(actual: number, expected: number): void {
   if (actual === expected || (Number.isNaN(actual) && Number.isNaN(expected))) return;
-  expect(Math.abs(actual - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(
-    RELATIVE * Math.abs(expected),
-  );
+  expectWithin(Math.abs(actual - expected), RELATIVE * Math.abs(expected), `${actual} against ${expected}`);
 }
 
 export function expectRuns(actual: readonly WeightedText[], expected: readonly (readonly [string, number])[]): void {

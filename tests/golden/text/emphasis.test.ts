@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import type { EmphasisMode } from '../../../src/lib/prompt/attention';
 import { applyEmphasis } from '../../../src/lib/prompt/emphasis';
 import { describeGolden, textPath } from './text_data';
+import { expectWithin } from '../within';
 
 interface EmphasisCase {
   readonly id: string;
@@ -53,10 +54,10 @@ describeGolden<{ tensors: string; cases: readonly EmphasisCase[] }>('prompts/emp
     const split = applyEmphasis(rows, c.mode).flatMap((part) => [...part]);
     const [ours] = applyEmphasis([{ hidden: z.values, weights: weights.values }], c.mode);
     expect(ours!.length).toBe(expected.length);
-    split.forEach((value, i) => expect(Math.abs(value - ours![i]!)).toBeLessThanOrEqual(1e-6 + 1e-6 * Math.abs(value)));
+    split.forEach((value, i) => expectWithin(Math.abs(value - ours![i]!), 1e-6 + 1e-6 * Math.abs(value)));
     ours!.forEach((value, i) => {
       const wanted = expected[i]!;
-      expect(Math.abs(value - wanted)).toBeLessThanOrEqual(1e-5 + 1e-5 * Math.abs(wanted));
+      expectWithin(Math.abs(value - wanted), 1e-5 + 1e-5 * Math.abs(wanted));
     });
   });
 });

@@ -5,7 +5,7 @@ import { chooseLocale, LOCALES } from '../../../src/lib/i18n/locales';
 import { en } from '../../../src/lib/i18n/en';
 import { enLater } from '../../../src/lib/i18n/en_later';
 import { layOver, missingFile, overlayText, readOverlay } from '../../../src/lib/i18n/overlay';
-import { translate } from '../../../src/lib/i18n/translate';
+import { formatBytes, formatDuration, translate } from '../../../src/lib/i18n/translate';
 
 const english = { ...en, ...enLater };
 
@@ -34,6 +34,18 @@ describe('texts', () => {
     expect([count(1), count(3), count(5)]).toEqual(['1 картинка', '3 картинки', '5 картинок']);
     const ar = await LOCALES.find(({ id }) => id === 'ar')!.load();
     expect(translate(ar, 'ar', 'gallery.count', { count: 2 })).toBe('صورتان');
+  });
+  it('write numbers, times and sizes as the language does', () => {
+    const text = (locale: string) =>
+      translate({ ...english, 'gallery.count': '{count} of {name}' }, locale, 'gallery.count', {
+        count: 12345,
+        name: 'x',
+      });
+    expect([text('en'), text('de')]).toEqual(['12,345 of x', '12.345 of x']);
+    const times = [400, 9_940, 59_000, 60_000, 125_000].map((ms) => formatDuration('en', ms));
+    expect(times).toEqual(['0.4 sec', '9.9 sec', '59 sec', '1 min 0 sec', '2 min 5 sec']);
+    const sizes = [0, 999, 1000, 14_900_000, 2_500_000_000].map((bytes) => formatBytes('en', bytes));
+    expect(sizes).toEqual(['0 byte', '999 byte', '1 kB', '14.9 MB', '2.5 GB']);
   });
   it('choose the nearest language', () => {
     expect(chooseLocale(['pt-PT', 'en']).id).toBe('pt-BR');

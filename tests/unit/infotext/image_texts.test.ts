@@ -109,6 +109,11 @@ describe('hidden text', () => {
       const pixels = { widthPx: 61, heightPx: 67, data: new Uint8Array(4 * 61 * 67).fill(254) };
       writeStealth(pixels, text, mode);
       expect(readStealth(pixels)).toBe(text);
+      // The bits run down the columns: the last one is behind a text this short.
+      const last = Array.from({ length: 67 }, (_, y) => [
+        ...pixels.data.subarray(4 * (61 * y + 60), 4 * (61 * y + 61)),
+      ]);
+      expect(new Set(last.flat())).toEqual(new Set([254]));
     });
   }
 

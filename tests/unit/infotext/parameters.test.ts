@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { completeFields } from '../../../src/lib/infotext/complete';
 import { parseInfotext, readPairs, serialiseInfotext } from '../../../src/lib/infotext/grammar';
 import { readParameters, writeParameters } from '../../../src/lib/infotext/parameter_fields';
 import { emptyParameters } from '../../../src/lib/infotext/parameters';
@@ -21,6 +22,22 @@ describe('generation parameters', () => {
       ['b', '4567'],
     ]);
     expect([...p.extra]).toEqual([['Own key', 'x: y']]);
+  });
+
+  it('reads values without a space behind the comma', () => {
+    const pairs = readPairs('Steps: 20,Sampler: Euler a,Seed: 7,Own: {"a": 1},Next: "q, r",Last: z');
+    expect(pairs.map(([key]) => key)).toEqual(['Steps', 'Sampler', 'Seed', 'Own', 'Next', 'Last']);
+  });
+
+  it('takes a first pass without a width as that of old versions: about 512 x 512', () => {
+    const fields = completeFields(
+      parseInfotext('x\nSteps: 20, Sampler: Euler, Seed: 1, Size: 1024x1024, First pass size: 0x512'),
+    );
+    const value = (key: string) => [fields.get(`${key}-1`), fields.get(`${key}-2`)];
+    expect([value('Size'), value('Hires resize')]).toEqual([
+      [512, 512],
+      [1024, 1024],
+    ]);
   });
 
   it('writes an unchanged text byte for byte, numbers included', () => {
