@@ -2,6 +2,7 @@
 import type { Page } from '@playwright/test';
 import { LOCALES } from '../../src/lib/i18n/locales';
 import { LATENT_UPSCALERS } from '../../src/lib/sampling/img2img/resample';
+import { GUIDANCE_METHODS } from '../../src/lib/sampling/guidance/methods';
 import { samplers } from '../../src/lib/sampling/registry';
 import { schedules } from '../../src/lib/sampling/schedule_registry';
 import { SHORTCUTS, shownKeys } from '../../src/lib/ui/shortcuts';
@@ -10,6 +11,7 @@ import { SHORTCUTS, shownKeys } from '../../src/lib/ui/shortcuts';
 const NAMES = new Set([
   ...samplers.map(({ label }) => label),
   ...schedules.map(({ label }) => label),
+  ...GUIDANCE_METHODS.map(({ label }) => label),
   ...Object.keys(LATENT_UPSCALERS),
   ...LOCALES.map(({ label }) => label),
   ...['Nearest', 'Bilinear', 'Bicubic', 'Lanczos', 'Anime4K x2'],

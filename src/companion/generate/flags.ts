@@ -2,6 +2,7 @@
 import { LIMITS } from '../../lib/pipeline/job_settings';
 import { PIXEL_UPSCALERS, SHIPPED_UPSCALERS } from '../../lib/pipeline/upscalers';
 import { EMPHASIS_MODES, INPAINT_FILLS, RESIZE_MODES } from '../../lib/rpc/engine';
+import { GUIDANCE_METHODS } from '../../lib/sampling/guidance/methods';
 import { LATENT_UPSCALERS } from '../../lib/sampling/img2img/resample';
 import { samplers } from '../../lib/sampling/registry';
 import { schedules } from '../../lib/sampling/schedule_registry';
@@ -98,6 +99,17 @@ export const flags = {
   'refiner-at': { kind: 'number', default: 0.8, min: 0.01, max: 1, about: 'share of the steps before it does' },
   tokenizer: { kind: 'list', value: 'FILE.json', about: 'tokenizer.json of a T5 or Qwen text encoder' },
   'distilled-cfg': { kind: 'number', min: 0, max: 100, about: 'guidance as an input of the model (FLUX.1 dev)' },
+  guidance: {
+    kind: 'choice',
+    default: 'CFG',
+    choices: GUIDANCE_METHODS.map(({ label }) => label),
+    about: 'how predictions with and without the prompt are combined',
+  },
+  'guidance-option': {
+    kind: 'list',
+    value: 'NAME=VALUE',
+    about: `option of that method: ${GUIDANCE_METHODS.flatMap(({ options }) => Object.keys(options)).join(', ')}`,
+  },
   'cfg-rescale': { kind: 'number', default: 0, min: 0, max: 1, about: 'share of guidance rescale' },
   'image-cfg': { kind: 'number', min: 0, max: 3, about: 'guidance towards the start picture (instruct-pix2pix) [1.5]' },
   'skip-early-cfg': {

@@ -2,6 +2,7 @@
 import { AppError } from '../../lib/base/errors';
 import type { GenerateRequest, InpaintRequest, PixelImage } from '../../lib/rpc/engine';
 import { EMPHASIS_MODES, INPAINT_FILLS, RESIZE_MODES } from '../../lib/rpc/engine';
+import { guidanceOptions, resolveGuidance } from '../../lib/sampling/guidance/methods';
 import { controlRequests, modelOptionValues, withTags, type LoraFlag } from '../network_flags';
 import { decodePicture } from '../node_codecs';
 import { readWhole } from '../node_files';
@@ -64,6 +65,8 @@ export async function requestOf(
     ...(options.vae === undefined ? {} : { vaeId: options.vae }),
     ...(options.control.length > 0 ? { control: await controlRequests(options) } : {}),
     modelOptions: modelOptionValues(options.option),
+    guidanceMethod: options.guidance,
+    guidanceOptions: guidanceOptionValues(options.guidance, options['guidance-option']),
     cfgRescale: options['cfg-rescale'],
     guidance: {
       skipEarly: options['skip-early-cfg'],
@@ -111,4 +114,27 @@ function hiresOf(options: GenerateOptions): Pick<GenerateRequest, 'hires'> {
       ...(cfgScale === undefined ? {} : { cfgScale }),
     },
   };
+}
+
+/** @throws AppError 'argument/invalid' for an option that the method has not, or a text that is no value of it */
+function guidanceOptionValues(
+  method: string,
+  words: readonly string[],
+): NonNullable<GenerateRequest['guidanceOptions']> {
+  const schema = guidanceOptions(resolveGuidance(method, {}).id);
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, name = '', text = ''] = /^([^=]*)=(.*)$/.exec(word) ?? [];
+      const def = schema[name];
+      if (!def || text === '') {
+        const known = Object.keys(schema).join(', ') || 'none';
+        throw new AppError(
+          'argument/invalid',
+          `--guidance-option: ${method} has ${known}; give NAME=VALUE, got "${word.slice(0, 80)}".`,
+          { details: { option: word } },
+        );
+      }
+      return [name, def.kind === 'number' ? Number(text) : text];
+    }),
+  );
 }

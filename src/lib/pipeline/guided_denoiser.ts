@@ -11,6 +11,7 @@ import type { Conditioning, DenoiserSpec, HostArray } from '../models/family';
 import { MAX_TERMS } from '../sampling/context';
 import { rescaleShare } from '../sampling/guidance/array_guidance';
 import { cfgAnd, cfgEditAnd } from '../sampling/guidance/combine';
+import type { CombineGuidance } from '../sampling/guidance/combine_method';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { Term } from '../sampling/sampler';
 import { ConditionInputs, type StepConditions } from './condition_inputs';
@@ -35,6 +36,8 @@ export interface GuidanceOptions {
   readonly cfgScale: number;
   /** Share of guidance rescale, 0..1. */
   readonly rescale?: number;
+  /** In place of the sum of classifier-free guidance; an edited picture's three predictions keep theirs. */
+  readonly combine?: CombineGuidance | undefined;
   readonly needsUncond: boolean;
   /** Guidance towards the picture that the network takes beside the latent (instruct-pix2pix); absent or 1: none of its own. */
   readonly imageScale?: number | undefined;
@@ -81,7 +84,7 @@ export class GuidedDenoiser {
     x: DeviceTensor,
     sigma: number,
     conditions: StepConditions,
-    { cfgScale, rescale = 0, needsUncond, imageScale = 1, share = 0, onPredicted, signal }: GuidanceOptions,
+    { cfgScale, rescale = 0, combine, needsUncond, imageScale = 1, share = 0, onPredicted, signal }: GuidanceOptions,
   ): Promise<{ denoised: DeviceTensor; uncond?: DeviceTensor }> {
     const { model, sampling, batch, extra } = this.#options;
     const { backend } = model;
@@ -123,7 +126,12 @@ export class GuidedDenoiser {
             { imageCond: pictureOnly, uncond: unconditional },
             { scale: cfgScale, imageScale },
           )
-        : cfgAnd(toDenoised, conds, unconditional, cfgScale);
+        : combine && cfgScale !== 1
+          ? await this.#combined(combine, { x, sigma, scale: cfgScale * weightSum }, [
+              toDenoised(...meanTerms(conds)),
+              toDenoised([1, unconditional]),
+            ])
+          : cfgAnd(toDenoised, conds, unconditional, cfgScale);
       const denoised =
         rescale > 0 && cfgScale !== 1 && !edits
           ? await this.#rescaled(guided, { x, sigma, rescale }, () => toDenoised(...meanTerms(conds)))
@@ -131,6 +139,29 @@ export class GuidedDenoiser {
       return needsUncond ? { denoised, uncond: toDenoised([1, unconditional]) } : { denoised };
     } finally {
       for (const tensor of [scaled, timestep, ...predictions]) tensor.dispose();
+    }
+  }
+
+  /** Guidance with sums over whole latents, on the host: reads three latents a call. Disposes of the predictions. */
+  async #combined(
+    combine: CombineGuidance,
+    { x, sigma, scale }: { x: DeviceTensor; sigma: number; scale: number },
+    predictions: readonly [cond: DeviceTensor, uncond: DeviceTensor],
+  ): Promise<DeviceTensor> {
+    const { backend } = this.#options.model;
+    const { sampling } = this.#options;
+    try {
+      const [noisy, cond, uncond] = await Promise.all(
+        ([x, ...predictions] as const).map(async (tensor) => Float32Array.from((await backend.download(tensor)).data)),
+      );
+      const [batch = 1, channels = 1] = x.shape;
+      // Flow time runs from 1 to 0; the rules that ask for it count trained steps.
+      const timestep = sampling.parameterization === 'flow' ? 999 * sigma : Math.round(sampling.timestep(sigma));
+      const empty = new Float32Array(0);
+      const call = { x: noisy ?? empty, cond: cond ?? empty, uncond: uncond ?? empty, batch, channels, scale };
+      return backend.upload({ shape: x.shape, data: combine({ ...call, sigma, timestep }) });
+    } finally {
+      for (const prediction of predictions) prediction.dispose();
     }
   }
 

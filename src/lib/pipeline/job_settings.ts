@@ -2,6 +2,7 @@
 import { AppError } from '../base/errors';
 import type { DetectedModel } from '../models/family';
 import type { GenerateRequest, HiresRequest } from '../rpc/engine';
+import { resolveGuidance } from '../sampling/guidance/methods';
 import { getSampler } from '../sampling/registry';
 import { resolveNames, resolveScheduleName, type ResolvedNames } from '../sampling/names';
 import type { GivenOptions } from '../sampling/options';
@@ -113,6 +114,7 @@ function hiresSettings(
 function checkRules(request: GenerateRequest): void {
   const { init, refiner, guidance, sigmas } = request;
   if (request.cfgRescale !== undefined) range('CFG rescale', request.cfgRescale, 0, 1);
+  resolveGuidance(request.guidanceMethod ?? 'cfg', request.guidanceOptions ?? {});
   if (request.extraNoise !== undefined) range('extra noise', request.extraNoise, 0, 1);
   if (init?.noiseMultiplier !== undefined) range('noise multiplier', init.noiseMultiplier, 0, 1.5);
   if (refiner) range('refiner switch', refiner.switchAt, 0.01, 1);

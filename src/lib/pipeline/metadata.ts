@@ -13,6 +13,13 @@ import {
   type InpaintRequest,
 } from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
+import {
+  DYNAMIC_THRESHOLDING_KEY,
+  GUIDANCE_KEY,
+  GUIDANCE_METHODS,
+  guidanceOptions,
+  resolveGuidance,
+} from '../sampling/guidance/methods';
 import { optionKey } from '../sampling/options';
 import type { ControlUnit } from './control/control_set';
 import type { JobSettings } from './job_settings';
@@ -102,6 +109,7 @@ function parametersOf(model: LoadedModel, settings: JobSettings, index: number, 
     extra: new Map([
       ...extraOf(request),
       ...[...options].filter(([key]) => !TYPED_OPTIONS.has(key)).map(([key, value]) => [key, textOf(value)] as const),
+      ...guidanceEntries(request),
       ...optionsToInfotext(request.modelOptions ?? {}),
       ...controlTexts(facts.control),
     ]),
@@ -120,6 +128,22 @@ function samplerEntries({ sampler, samplerOptions }: JobSettings): ReadonlyMap<s
       return value === undefined || value === def.default ? [] : [[optionKey(name, def), value] as const];
     }),
   );
+}
+
+/** The guidance method with all of its options, as Forge writes those of dynamic thresholding; nothing for CFG. */
+function guidanceEntries({
+  guidanceMethod = 'cfg',
+  guidanceOptions: given = {},
+}: GenerateRequest): Map<string, string> {
+  const { id, options } = resolveGuidance(guidanceMethod, given);
+  const entries = new Map<string, string>();
+  if (id === 'cfg') return entries;
+  entries.set(GUIDANCE_KEY, GUIDANCE_METHODS.find((method) => method.id === id)?.label ?? id);
+  if (id === 'dynamicThresholding') entries.set(DYNAMIC_THRESHOLDING_KEY, 'True');
+  for (const [name, def] of Object.entries(guidanceOptions(id))) {
+    entries.set(optionKey(name, def), textOf(options[name] ?? def.default));
+  }
+  return entries;
 }
 
 /** As Python writes a value. */

@@ -4,6 +4,8 @@ import { AppError } from '../base/errors';
 import type { HookRunner } from '../extensions/api';
 import type { HookLatent, SamplingPass } from '../extensions/hooks';
 import type { GenerateRequest, JobEvent } from '../rpc/engine';
+import { combineGuidance, type CombineGuidance } from '../sampling/guidance/combine_method';
+import { resolveGuidance } from '../sampling/guidance/methods';
 import { firstRefinerCall, img2imgSigmas, img2imgSteps, img2imgTimesteps, totalCalls } from '../sampling/img2img/steps';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { SigmaRange } from '../sampling/sampler';
@@ -81,6 +83,7 @@ export async function runPass(options: PassOptions): Promise<SampledBatch> {
     cfgScale: options.cfgScale,
     cfgRescale: request.cfgRescale,
     guidance: request.guidance,
+    combine: guidanceOf(request),
     totalCalls: calls,
     tiling: request.tiling === true,
     start: { shape, data: Float32Array.from(begun.data) },
@@ -192,4 +195,10 @@ function spread(latents: HostTensor | undefined, shape: readonly number[]): Host
   const count = shape.reduce((a, b) => a * b, 1);
   const plane = latents?.data.length ?? 1;
   return { shape, data: Float32Array.from({ length: count }, (_, i) => latents?.data[i % plane] ?? 0) };
+}
+
+/** The request's way of guidance, new for each run. */
+function guidanceOf({ guidanceMethod = 'cfg', guidanceOptions = {} }: GenerateRequest): CombineGuidance | undefined {
+  const { id, options } = resolveGuidance(guidanceMethod, guidanceOptions);
+  return combineGuidance(id, options);
 }

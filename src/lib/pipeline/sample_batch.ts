@@ -7,6 +7,7 @@ import type { HostArray } from '../models/family';
 import type { GuidanceRequest } from '../rpc/engine';
 import { runSampler } from '../sampling/context';
 import { effectiveScale } from '../sampling/guidance/combine';
+import type { CombineGuidance } from '../sampling/guidance/combine_method';
 import type { ModelSampling } from '../sampling/model_sampling';
 import type { GivenOptions } from '../sampling/options';
 import type { SamplerDef, SigmaRange } from '../sampling/sampler';
@@ -36,6 +37,8 @@ export interface SampleBatchOptions extends DenoiserSetup {
   readonly cfgScale: number;
   readonly cfgRescale?: number | undefined;
   readonly guidance?: GuidanceRequest | undefined;
+  /** Guidance that is more than a sum, with what it keeps over this run. */
+  readonly combine?: CombineGuidance | undefined;
   /** Model calls that guidance rules count as the whole run. */
   readonly totalCalls: number;
   readonly tiling: boolean;
@@ -142,6 +145,7 @@ class BatchRun {
       const result = await this.#denoiser.denoise(seen, sigma, conditions, {
         cfgScale: told.cfgScale,
         rescale: cfgRescale ?? 0,
+        combine: this.#options.combine,
         needsUncond: sampler.needsUncond === true,
         imageScale: editScale(this.#setup.model, guidance),
         share: step / Math.max(1, steps),

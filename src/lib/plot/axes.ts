@@ -11,6 +11,7 @@ import {
   type HiresRequest,
   type InpaintRequest,
 } from '../rpc/engine';
+import { GUIDANCE_KEY, GUIDANCE_METHODS, resolveGuidance } from '../sampling/guidance/methods';
 import { resolveNames, resolveScheduleName } from '../sampling/names';
 import { samplers } from '../sampling/registry';
 import { schedules } from '../sampling/schedule_registry';
@@ -105,6 +106,12 @@ export const PLOT_AXES: readonly PlotAxis[] = [
     label: 'Image CFG Scale',
     needs: 'init',
     set: (r, imageScale) => guidance(r, { imageScale }),
+  }),
+  textAxis({
+    id: 'guidanceMethod',
+    label: GUIDANCE_KEY,
+    choices: GUIDANCE_METHODS.map(({ label }) => label),
+    set: (r, name) => ({ ...r, guidanceMethod: resolveGuidance(name, {}).id }),
   }),
   numberAxis({ id: 'cfgRescale', label: 'CFG rescale', set: (r, cfgRescale) => ({ ...r, cfgRescale }) }),
   textAxis({ id: 'promptReplace', label: 'Prompt S/R', set: replaceInPrompts }),

@@ -181,6 +181,10 @@ export interface GenerateRequest {
   /** 0..1: share of guidance rescale. */
   readonly cfgRescale?: number;
   readonly guidance?: GuidanceRequest;
+  /** How predictions with and without the prompt are combined, by id or label; absent: CFG. */
+  readonly guidanceMethod?: string;
+  /** Options of that method by name, as its table lists them. */
+  readonly guidanceOptions?: Readonly<Record<string, number | string | boolean>>;
   readonly sigmas?: SigmaOptions;
   /** Eta noise seed delta: noise after the first draw comes from seed + delta. */
   readonly ensd?: number;

@@ -11,8 +11,9 @@ import {
   type InpaintFill,
   type NetworkSummary,
 } from '../rpc/engine';
+import { DYNAMIC_THRESHOLDING_KEY, GUIDANCE_KEY, GUIDANCE_METHODS } from '../sampling/guidance/methods';
 import type { Parameters } from './generation.svelte';
-import { modelParameters, samplerParameters } from './parameters/dynamic_parameters';
+import { guidanceParameters, modelParameters, samplerParameters } from './parameters/dynamic_parameters';
 import type { ParameterContext, ParameterDef } from './parameters/parameter';
 import { withValueAt } from './parameters/parameter_path';
 import { PARAMETERS } from './parameters/parameter_table';
@@ -60,7 +61,7 @@ const OWN_RULES: ReadonlySet<string> = new Set(
     'Refiner switch at|Refiner switch by sampling steps|VAE|VAE hash|Denoising strength|Init image hash',
     'Hires upscale|Hires resize|Hires steps|Hires upscaler|Hires sampler|Hires schedule type|Hires prompt',
     'Hires negative prompt|Hires CFG Scale|Mask mode|Masked content|Inpaint area|Soft inpainting enabled',
-    'Template|Negative Template|User|Batch size|Batch pos',
+    'Template|Negative Template|User|Batch size|Batch pos|dynthres_enabled',
   ].flatMap((line) => line.split('|')),
 );
 
@@ -97,6 +98,7 @@ export function settingsFromParameters(parameters: GenerationParameters, known: 
       ? { seedResize: { widthPx: parameters.seedResizeWidthPx, heightPx: parameters.seedResizeHeightPx } }
       : {}),
     ...(parameters.tiling ? { tiling: true } : {}),
+    ...guidanceOf(parameters),
     ...(hires ? { hires } : {}),
     ...(refiner ? { refiner: { modelId: refiner.id, switchAt: parameters.refiner?.switchAt ?? 0.8 } } : {}),
     ...(vae ? { vaeId: vae.id } : {}),
@@ -130,7 +132,12 @@ function readTable(
   let settings = base;
   let init: Partial<InitRequest> = {};
   const left: (readonly [string, string])[] = [];
-  const defs = [...PARAMETERS, ...samplerParameters(base.sampler), ...modelParameters(MODEL_OPTIONS)];
+  const defs = [
+    ...PARAMETERS,
+    ...samplerParameters(base.sampler),
+    ...guidanceParameters(base.guidanceMethod),
+    ...modelParameters(MODEL_OPTIONS),
+  ];
   for (const [key, text] of pairsOfParameters(parameters)) {
     if (OWN_RULES.has(key)) continue;
     const def = defs.find((one) => keysOf(one).includes(key) && hasPart(one, base));
@@ -171,6 +178,8 @@ export const OPTIONAL_SETTINGS = [
   'modelOptions',
   'cfgRescale',
   'guidance',
+  'guidanceMethod',
+  'guidanceOptions',
   'sigmas',
   'ensd',
   'sgmNoiseMultiplier',
@@ -206,6 +215,14 @@ function inpaintOf(parameters: GenerationParameters): Pick<Parameters, 'inpaint'
     ...(extra.get('Soft inpainting enabled') === 'True' ? { soft: SOFT_INPAINT_DEFAULTS } : {}),
   };
   return Object.keys(inpaint).length > 0 ? { inpaint } : {};
+}
+
+/** The method that the text names; Forge names dynamic thresholding by a switch of its own. */
+function guidanceOf({ extra }: GenerationParameters): Pick<Parameters, 'guidanceMethod'> {
+  const wanted = extra.get(GUIDANCE_KEY)?.toLowerCase();
+  const named = GUIDANCE_METHODS.find(({ id, label }) => id.toLowerCase() === wanted || label.toLowerCase() === wanted);
+  if (named) return named.id === 'cfg' ? {} : { guidanceMethod: named.id };
+  return extra.get(DYNAMIC_THRESHOLDING_KEY) === 'True' ? { guidanceMethod: 'dynamicThresholding' } : {};
 }
 
 function hiresOf({ hires, denoisingStrength }: GenerationParameters): HiresRequest | undefined {

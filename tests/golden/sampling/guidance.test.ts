@@ -1,19 +1,12 @@
 import { expect, it } from 'vitest';
 import { float64Latents } from '../../../src/lib/sampling/array_latents';
-import {
-  AdaptiveProjectedGuidance,
-  cfgNorm,
-  cfgZeroStar,
-  mahiro,
-  rescaleCfg,
-  tangentialUncond,
-} from '../../../src/lib/sampling/guidance/array_guidance';
+import { rescaleCfg, tangentialUncond } from '../../../src/lib/sampling/guidance/array_guidance';
 import { cfg, cfgAnd, cfgEdit, cfgPag, effectiveScale, pagScales } from '../../../src/lib/sampling/guidance/combine';
-import {
-  dynamicThresholding,
-  scheduledScale,
-  type ScaleMode,
-} from '../../../src/lib/sampling/guidance/dynamic_thresholding';
+import { combineGuidance, type GuidanceCall } from '../../../src/lib/sampling/guidance/combine_method';
+import { scheduledScale } from '../../../src/lib/sampling/guidance/dynamic_thresholding';
+import type { GuidanceMethodId } from '../../../src/lib/sampling/guidance/methods';
+import type { OptionValue } from '../../../src/lib/sampling/options';
+import type { ScaleMode } from '../../../src/lib/sampling/guidance/scale_modes';
 import type { Term } from '../../../src/lib/sampling/sampler';
 import { describeGroup, maxAbsDifference, num, sizeOf, type Case, type Group } from './read_group';
 import { expectWithin } from '../within';
@@ -27,6 +20,15 @@ function check(group: Group, c: Case): void {
   const [batch = 1, channels = 1] = shape;
   const scale = num(c['scale'] ?? 1);
   const pair = { cond: input('cond'), uncond: input('uncond'), batch, scale, channels, x: input('x') };
+  /** As jobs call a method: once a step, with what it keeps of its run. */
+  const combined = (
+    id: GuidanceMethodId,
+    options: Readonly<Record<string, OptionValue>>,
+    calls: readonly Partial<GuidanceCall>[],
+  ): number[] => {
+    const combine = combineGuidance(id, options);
+    return calls.flatMap((call) => [...(combine?.({ ...pair, sigma: 1, timestep: 0, ...call }) ?? [])]);
+  };
   const close = (mine: ArrayLike<number>, key: unknown = c['out']): void => {
     const golden = group.floats(key);
     const tolerance = num(c['tolerance_absolute'] ?? 1e-5 * Math.max(1, sizeOf(golden)));
@@ -59,25 +61,30 @@ function check(group: Group, c: Case): void {
         }),
       );
     case 'cfg_zero_star':
-      return close(cfgZeroStar(pair));
+      return close(combined('cfgZeroStar', {}, [{}]));
     case 'cfg_norm':
-      return close(cfgNorm({ ...pair, strength: 1 }));
+      return close(combined('cfgNorm', { strength: 1 }, [{}]));
     case 'mahiro':
-      return close(mahiro(pair));
-    case 'tcfg':
-      return close(tangentialUncond(pair), c['uncond_out']);
+      return close(combined('mahiro', {}, [{}]));
+    case 'tcfg': {
+      close(tangentialUncond(pair), c['uncond_out']);
+      const uncond = group.floats(c['uncond_out']);
+      const guided = pair.cond.map((v, i) => uncond[i]! + scale * (v - uncond[i]!));
+      const difference = maxAbsDifference(combined('tcfg', {}, [{}]), guided);
+      return expect(difference).toBeLessThanOrEqual(1e-5 * Math.max(1, scale, sizeOf(guided)));
+    }
     case 'apg': {
-      const apg = new AdaptiveProjectedGuidance({
+      const options = {
         eta: num(c['eta']),
         normThreshold: num(c['norm_threshold']),
         momentum: num(c['momentum']),
-      });
+      };
       const factors = c['cond_factors'] as number[];
-      return close(
-        (c['sigmas'] as number[]).flatMap((sigma, k) => [
-          ...apg.combine({ ...pair, cond: pair.cond.map((v) => v * factors[k]!) }, sigma),
-        ]),
-      );
+      const calls = (c['sigmas'] as number[]).map((sigma, k) => ({
+        cond: pair.cond.map((v) => v * factors[k]!),
+        sigma,
+      }));
+      return close(combined('apg', options, calls));
     }
     case 'dynthres': {
       const options = {
@@ -88,7 +95,7 @@ function check(group: Group, c: Case): void {
         cfgMin: num(c['cfg_min']),
         schedulerValue: num(c['sched_val']),
         percentile: num(c['percentile']),
-        separateChannels: c['separate'] === true,
+        separateChannels: c['separate'] === true ? 'enable' : 'disable',
         startPoint: c['start'] as 'MEAN' | 'ZERO',
         measure: c['measure'] as 'AD' | 'STD',
         interpolatePhi: num(c['phi']),
@@ -100,7 +107,8 @@ function check(group: Group, c: Case): void {
         expect(scheduledScale(options.mimicMode, options.mimicScale, options.mimicMin, t, value)).toBeCloseTo(mimic, 9);
         expect(scheduledScale(options.cfgMode, scale, options.cfgMin, t, value)).toBeCloseTo(own, 9);
       });
-      return close(timesteps.flatMap((t) => [...dynamicThresholding(pair, options, t)]));
+      const calls = timesteps.map((timestep) => ({ timestep }));
+      return close(combined('dynamicThresholding', options, calls));
     }
     case 'cfg_skip': {
       const rules = { scale, skipEarly: num(c['skip_early']), ngms: num(c['ngms']), ngmsAll: c['ngms_all'] === true };

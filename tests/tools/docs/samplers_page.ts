@@ -1,5 +1,6 @@
 /** Samplers, schedules, their names, options and how many steps they take. */
-import { optionKey, type OptionDef } from '../../../src/lib/sampling/options';
+import { GUIDANCE_METHODS } from '../../../src/lib/sampling/guidance/methods';
+import { optionKey, type OptionDef, type OptionSchema } from '../../../src/lib/sampling/options';
 import { samplers } from '../../../src/lib/sampling/registry';
 import type { SamplerDef } from '../../../src/lib/sampling/sampler';
 import type { ScheduleDef } from '../../../src/lib/sampling/schedule';
@@ -25,16 +26,18 @@ export function samplersPage(): string {
     s.parameterizations.map((p) => (p === 've' ? 'eps, v, edm' : 'flow')).join(', ');
   const limits = (o: OptionDef): string =>
     o.kind === 'number' ? `${o.min} to ${o.max}` : o.kind === 'choice' ? o.choices.join(', ') : o.kind;
-  const options = all.flatMap((s) =>
-    Object.entries(s.options).map(([name, o]) => [
-      s.label,
-      `\`${name}\``,
-      String(o.default),
-      limits(o),
-      o.about,
-      optionKey(name, o),
-    ]),
-  );
+  const optionRows = (owners: readonly { readonly label: string; readonly options: OptionSchema }[]) =>
+    owners.flatMap((owner) =>
+      Object.entries(owner.options).map(([name, o]) => [
+        owner.label,
+        `\`${name}\``,
+        String(o.default),
+        limits(o),
+        o.about,
+        optionKey(name, o),
+      ]),
+    );
+  const head = (owner: string) => [owner, 'Option', 'Default', 'Limits', 'What it does', 'Parameter text key'];
   return `# Samplers and schedules
 
 Generated from the registries by \`npx tsx tests/tools/generate_docs.ts\`; do not edit by hand.
@@ -104,7 +107,7 @@ the three that draw noise are paler. \`npm run samplers -- --out sheet.webp\` dr
 
 ### Options
 
-${table(['Sampler', 'Option', 'Default', 'Limits', 'What it does', 'Parameter text key'], options)}
+${table(head('Sampler'), optionRows(all))}
 
 ## Schedules
 
@@ -121,5 +124,17 @@ ${table(
     s.source,
   ]),
 )}
+
+## Guidance methods
+
+How the predictions with and without the prompt are combined. All but CFG need sums over whole latents: they are read
+back at every step, some hundred kilobytes.
+
+${table(
+  ['Label', 'Id', 'What it does'],
+  GUIDANCE_METHODS.map(({ label, id, about }) => [label, `\`${id}\``, about]),
+)}
+
+${table(head('Method'), optionRows(GUIDANCE_METHODS))}
 `;
 }

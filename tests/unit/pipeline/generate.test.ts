@@ -49,6 +49,28 @@ it('gives back every tensor, and the same bits for the same request', { timeout:
   expect(opened.backend.memory().tensorBytes).toBe(0);
 });
 
+it('guides by any method: some options of which are plain guidance', { timeout: SLOW }, async () => {
+  const base = { steps: 2, cfgScale: 9, prompt: 'a cat AND a red apple :0.5' };
+  const difference = async (over: Partial<GenerateRequest>) => {
+    const [a, b] = [await run(opened.model, base), await run(opened.model, { ...base, ...over })];
+    return Math.max(...a.latents[0]!.data.map((v, i) => Math.abs(v - b.latents[0]!.data[i]!)));
+  };
+  // Without limit and momentum, with all that lies along cond, APG is CFG at a scale one higher; the weights' sum is 1.5.
+  const neutral = { eta: 1, normThreshold: 0, momentum: 0 };
+  const lower = (9 * 1.5 - 1) / 1.5;
+  expect(await difference({ guidanceMethod: 'APG', guidanceOptions: neutral, cfgScale: lower })).toBeLessThan(1e-3);
+  const none = { interpolatePhi: 0 };
+  expect(await difference({ guidanceMethod: 'dynamicThresholding', guidanceOptions: none })).toBeLessThan(1e-3);
+  for (const guidanceMethod of ['CFG-Zero*', 'TCFG', 'CFGNorm', 'Mahiro', 'Dynamic thresholding']) {
+    expect(await difference({ guidanceMethod }), guidanceMethod).toBeGreaterThan(1e-2);
+  }
+  expect(opened.backend.memory().tensorBytes).toBe(0);
+  expect(await refusal(run(opened.model, { guidanceMethod: 'nobody' }))).toBe('argument/invalid');
+  expect(await refusal(run(opened.model, { guidanceMethod: 'APG', guidanceOptions: { eta: 99 } }))).toBe(
+    'argument/invalid',
+  );
+});
+
 it('draws the pictures of a batch as single runs would', { timeout: SLOW }, async () => {
   const [both, second] = [
     await run(opened.model, { batchSize: 2, sampler: 'DPM++ SDE' }),

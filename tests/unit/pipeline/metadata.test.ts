@@ -6,6 +6,7 @@ import { jobSettings } from '../../../src/lib/pipeline/job_settings';
 import type { LoadedModel } from '../../../src/lib/pipeline/loaded_model';
 import { describeImage } from '../../../src/lib/pipeline/metadata';
 import { SOFT_INPAINT_DEFAULTS, type GenerateRequest, type PixelImage } from '../../../src/lib/rpc/engine';
+import { GUIDANCE_METHODS } from '../../../src/lib/sampling/guidance/methods';
 import type { OptionDef, OptionValue } from '../../../src/lib/sampling/options';
 import { samplers } from '../../../src/lib/sampling/registry';
 import type { SamplerDef } from '../../../src/lib/sampling/sampler';
@@ -66,6 +67,39 @@ describe('every option of every sampler', () => {
     expect(roundTrip({ sampler: 'ddim', samplerOptions: { eta: 0.5 } }).infotext).toContain('Eta DDIM: 0.5');
     expect(roundTrip({ sampler: 'unipc', samplerOptions: { order: 2 } }).infotext).toContain('UniPC order: 2');
     expect(roundTrip({ sampler: 'deis', samplerOptions: { maxOrder: 2 } }).infotext).toContain('Sampler max order: 2');
+  });
+});
+
+describe('every option of every guidance method', () => {
+  it.each(GUIDANCE_METHODS.filter(({ id }) => id !== 'cfg'))('$label', ({ id, label, options }) => {
+    expect(roundTrip({ guidanceMethod: label }).settings.guidanceMethod).toBe(id);
+    for (const [name, def] of Object.entries(options)) {
+      const guidanceOptions = { [name]: other(def) };
+      const { settings, infotext } = roundTrip({ guidanceMethod: id, guidanceOptions });
+      expect(settings.guidanceMethod, infotext).toBe(id);
+      expect(settings.guidanceOptions, infotext).toMatchObject(guidanceOptions);
+    }
+  });
+
+  it('of CFG is not written', () => {
+    const { settings, infotext } = roundTrip({ guidanceMethod: 'cfg' });
+    expect(settings.guidanceMethod).toBeUndefined();
+    expect(infotext).not.toContain('uidance');
+  });
+
+  it('is read from what Forge writes', () => {
+    const text =
+      'a cat\nSteps: 4, Sampler: Euler, CFG scale: 15, dynthres_enabled: True, dynthres_mimic_scale: 5, ' +
+      'dynthres_threshold_percentile: 0.98, dynthres_mimic_mode: Half Cosine Up, dynthres_separate_feature_channels: disable';
+    const { settings, unmapped } = settingsFromParameters(readParameters(text), known);
+    expect(unmapped).toEqual([]);
+    expect(settings.guidanceMethod).toBe('dynamicThresholding');
+    expect(settings.guidanceOptions).toEqual({
+      mimicScale: 5,
+      percentile: 0.98,
+      mimicMode: 'Half Cosine Up',
+      separateChannels: 'disable',
+    });
   });
 });
 

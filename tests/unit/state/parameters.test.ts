@@ -5,9 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { en } from '../../../src/lib/i18n/en';
 import { enLater } from '../../../src/lib/i18n/en_later';
 import { MODEL_OPTIONS } from '../../../src/lib/options/model_options';
+import { GUIDANCE_METHODS } from '../../../src/lib/sampling/guidance/methods';
 import { samplers } from '../../../src/lib/sampling/registry';
 import type { Parameters } from '../../../src/lib/state/generation.svelte';
-import { modelParameters, samplerParameters } from '../../../src/lib/state/parameters/dynamic_parameters';
+import {
+  guidanceParameters,
+  modelParameters,
+  samplerParameters,
+} from '../../../src/lib/state/parameters/dynamic_parameters';
 import { findParameters, type Say } from '../../../src/lib/state/parameters/find_parameters';
 import { jobRequest } from '../../../src/lib/state/parameters/job_request';
 import {
@@ -66,6 +71,7 @@ const everything = [
   ...PARAMETERS,
   ...modelParameters(MODEL_OPTIONS),
   ...samplers.flatMap(({ id }) => samplerParameters(id)),
+  ...GUIDANCE_METHODS.flatMap(({ id }) => guidanceParameters(id)),
 ];
 
 describe('the table of parameters', () => {

@@ -22,7 +22,7 @@ interface WithInput {
 type Out = Float32Array<ArrayBuffer>;
 
 /** uncond + scale * (cond - uncond), element by element. */
-function plainCfg({ cond, uncond, scale }: Pick<GuidanceInputs, 'cond' | 'uncond' | 'scale'>): Float64Array {
+export function plainCfg({ cond, uncond, scale }: Pick<GuidanceInputs, 'cond' | 'uncond' | 'scale'>): Float64Array {
   return Float64Array.from(cond, (c, i) => (uncond[i] as number) + scale * (c - (uncond[i] as number)));
 }
 

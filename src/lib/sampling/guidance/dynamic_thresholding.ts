@@ -1,21 +1,6 @@
 /** Dynamic thresholding: a high guidance scale with the value range of a lower one. Plain arrays, [N, C, H, W] flattened. */
 import { deviation, type GuidanceInputs } from './array_guidance';
-
-export const SCALE_MODES = [
-  'Constant',
-  'Linear Down',
-  'Cosine Down',
-  'Half Cosine Down',
-  'Linear Up',
-  'Cosine Up',
-  'Half Cosine Up',
-  'Power Up',
-  'Power Down',
-  'Linear Repeating',
-  'Cosine Repeating',
-  'Sawtooth',
-] as const;
-export type ScaleMode = (typeof SCALE_MODES)[number];
+import type { ScaleMode } from './scale_modes';
 
 export interface DynamicThresholding {
   /** Scale whose range is imitated. */

@@ -1,28 +1,40 @@
 /** Parameters whose schema belongs to the chosen sampler or the open model. */
 import type { MessageKey } from '../../i18n/en';
 import type { ModelOption } from '../../options/model_options';
+import { guidanceOptions } from '../../sampling/guidance/methods';
 import { samplers } from '../../sampling/registry';
 import { optionKey, type OptionDef } from '../../sampling/options';
 import type { Choice, ParameterContext, ParameterDef } from './parameter';
 import type { ParameterPath } from './parameter_path';
 
-/** Options of the sampler in use, then switches of the open model. */
+/** Options of the sampler and of the guidance in use, then switches of the open model. */
 export function dynamicParameters({ model, parameters }: ParameterContext): readonly ParameterDef[] {
-  return [...samplerParameters(parameters.sampler), ...modelParameters(model?.controls.options ?? [])];
+  return [
+    ...samplerParameters(parameters.sampler),
+    ...guidanceParameters(parameters.guidanceMethod),
+    ...modelParameters(model?.controls.options ?? []),
+  ];
 }
 
 export function samplerParameters(samplerId: string): readonly ParameterDef[] {
   const sampler = samplers.find(({ id }) => id === samplerId);
   const options: Readonly<Record<string, OptionDef>> = sampler?.options ?? {};
-  return Object.entries(options).map(([name, def]) => samplerOption(name, def));
+  return Object.entries(options).map(([name, def]) => optionParameter('sampler', `samplerOption.${name}`, name, def));
 }
 
-function samplerOption(name: string, def: OptionDef): ParameterDef {
+/** Options of a guidance method by its id; none for CFG. */
+export function guidanceParameters(methodId: string | undefined): readonly ParameterDef[] {
+  return Object.entries(guidanceOptions(methodId)).map(([name, def]) =>
+    optionParameter('guidance', `guidanceOption.${name}`, name, def),
+  );
+}
+
+function optionParameter(owner: 'sampler' | 'guidance', label: string, name: string, def: OptionDef): ParameterDef {
   const base = {
-    path: `samplerOptions.${name}` as ParameterPath,
-    group: 'sampler',
-    label: `samplerOption.${name}` as MessageKey,
-    hint: `samplerOption.${name}.hint` as MessageKey,
+    path: `${owner}Options.${name}` as ParameterPath,
+    group: owner,
+    label: label as MessageKey,
+    hint: `${label}.hint` as MessageKey,
     fallback: name,
     optional: true,
     infotext: optionKey(name, def),

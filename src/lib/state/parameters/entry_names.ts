@@ -4,8 +4,9 @@
  */
 import type { MessageKey } from '../../i18n/en';
 import { MODEL_OPTIONS } from '../../options/model_options';
+import { GUIDANCE_METHODS } from '../../sampling/guidance/methods';
 import { samplers } from '../../sampling/registry';
-import { modelParameters, samplerParameters } from './dynamic_parameters';
+import { guidanceParameters, modelParameters, samplerParameters } from './dynamic_parameters';
 import { labelOf, type Say } from './find_parameters';
 import { PARAMETER_GROUPS, partOf, type ParameterDef } from './parameter';
 import { PARAMETERS } from './parameter_table';
@@ -32,7 +33,12 @@ let known: ReadonlyMap<string, ParameterDef> | undefined;
 /** The parameter that an entry, in lower case, comes from. */
 export function parameterOf(entry: string): ParameterDef | undefined {
   known ??= new Map(
-    [...PARAMETERS, ...samplers.flatMap(({ id }) => samplerParameters(id)), ...modelParameters(MODEL_OPTIONS)]
+    [
+      ...PARAMETERS,
+      ...samplers.flatMap(({ id }) => samplerParameters(id)),
+      ...GUIDANCE_METHODS.flatMap(({ id }) => guidanceParameters(id)),
+      ...modelParameters(MODEL_OPTIONS),
+    ]
       .reverse()
       .flatMap((def) => (def.infotext === undefined ? [] : [[def.infotext.toLowerCase(), def] as const])),
   );

@@ -1,5 +1,6 @@
 /** What every picture has: steps, guidance, sampler, seed, size, and how the prompt is read. */
 import { EMPHASIS_MODES } from '../../../rpc/engine';
+import { GUIDANCE_KEY, GUIDANCE_METHODS } from '../../../sampling/guidance/methods';
 import type { ParameterDef } from '../parameter';
 import { literal, MAX_SIDE_PX, samplerChoices, scheduleChoices, sizeStep } from './shared';
 
@@ -147,6 +148,17 @@ export const TEXT: readonly ParameterDef[] = [
 ];
 
 export const GUIDANCE: readonly ParameterDef[] = [
+  {
+    path: 'guidanceMethod',
+    optional: true,
+    group: 'guidance',
+    kind: 'choice',
+    label: 'params.guidanceMethod',
+    hint: 'params.guidanceMethod.hint',
+    infotext: GUIDANCE_KEY,
+    choices: GUIDANCE_METHODS.map(({ id, label }) => ({ id, label })),
+    default: 'cfg',
+  },
   {
     path: 'cfgRescale',
     optional: true,
