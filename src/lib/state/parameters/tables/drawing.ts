@@ -149,17 +149,6 @@ export const TEXT: readonly ParameterDef[] = [
 
 export const GUIDANCE: readonly ParameterDef[] = [
   {
-    path: 'guidanceMethod',
-    optional: true,
-    group: 'guidance',
-    kind: 'choice',
-    label: 'params.guidanceMethod',
-    hint: 'params.guidanceMethod.hint',
-    infotext: GUIDANCE_KEY,
-    choices: GUIDANCE_METHODS.map(({ id, label }) => ({ id, label })),
-    default: 'cfg',
-  },
-  {
     path: 'cfgRescale',
     optional: true,
     group: 'guidance',
@@ -225,5 +214,17 @@ export const GUIDANCE: readonly ParameterDef[] = [
     infotext: 'NGMS all steps',
     default: false,
     shown: ({ parameters }) => (parameters.guidance?.minUncondSigma ?? 0) > 0,
+  },
+  // The last of its group: the method's own options follow.
+  {
+    path: 'guidanceMethod',
+    optional: true,
+    group: 'guidance',
+    kind: 'choice',
+    label: 'params.guidanceMethod',
+    hint: 'params.guidanceMethod.hint',
+    infotext: GUIDANCE_KEY,
+    choices: GUIDANCE_METHODS.map(({ id, label }) => ({ id, label })),
+    default: 'cfg',
   },
 ];
