@@ -51,12 +51,21 @@ describe('layers and export', () => {
       data: Uint8Array.from({ length: 16 }, (_, i) => (i % 4 === 0 || i % 4 === 3 ? 255 : 0)),
     };
     engine.putImage('base', red, { x: -1, y: -1 });
+    const { width, height } = engine.size;
+    engine.putImage('base', red, { x: width - 1, y: height - 1 });
     expect(engine.colourAt(0, 0)).toEqual([255, 0, 0]);
     expect(engine.colourAt(1, 0)).toEqual([255, 255, 255]);
     expect(() => engine.putImage('base', { ...red, width: 3 }, { x: 0, y: 0 })).toThrowError(AppError);
     engine.resizeCanvas({ x: -10, y: -5, width: 400, height: 300 });
     expect(engine.colourAt(10, 5)).toEqual([255, 0, 0]);
     expect(engine.size).toEqual({ width: 400, height: 300 });
+    engine.resizeCanvas({ x: 7, y: 4, width: width + 3, height: height + 1 });
+    expect([engine.colourAt(3, 1), engine.colourAt(width + 2, height), engine.colourAt(4, 1)]).toEqual([
+      [255, 0, 0],
+      [255, 0, 0],
+      [255, 255, 255],
+    ]);
+    engine.resizeCanvas({ x: 0, y: 0, width: 400, height: 300 });
     expect(() => engine.resizeCanvas({ x: 0, y: 0, width: 0, height: 5 })).toThrowError(AppError);
     const small = engine.thumbnail(undefined, 40);
     expect([small.width, small.height]).toEqual([40, 30]);

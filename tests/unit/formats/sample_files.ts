@@ -52,17 +52,20 @@ export interface PickledTensor {
   readonly builder?: string;
   /** Opcodes of what follows the backward hooks. */
   readonly more?: readonly number[];
+  /** Element of the storage where a view of the format before 1.6 starts. */
+  readonly viewStart?: number;
 }
 
 /** data.pkl of a dict with one tensor [2, 2] under the key "w", in storage "0". */
-export function torchPickle({ storage, count = 4, builder, more = [] }: PickledTensor = {}): Uint8Array {
+export function torchPickle({ storage, count = 4, builder, more = [], viewStart }: PickledTensor = {}): Uint8Array {
+  const view = viewStart === undefined ? [] : [...text('view'), 0x4b, viewStart, 0x4b, count, 0x87];
   return Uint8Array.from([
     ...[0x80, 2, 0x7d],
     ...text('w'),
     ...global('torch._utils', builder ?? '_rebuild_tensor_v2'),
     0x28,
     ...[0x28, ...text('storage'), ...(storage ?? global('torch', 'FloatStorage')), ...text('0'), ...text('cpu')],
-    ...[0x4b, count, 0x74, 0x51],
+    ...[0x4b, count, ...view, 0x74, 0x51],
     ...[0x4b, 0, 0x4b, 2, 0x4b, 2, 0x86, 0x4b, 2, 0x4b, 1, 0x86, 0x89],
     ...[...global('collections', 'OrderedDict'), 0x29, 0x52, ...more],
     ...[0x74, 0x52, 0x73, 0x2e],

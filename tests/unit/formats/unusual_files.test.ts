@@ -30,6 +30,13 @@ describe('torch checkpoints', () => {
     await expect(tensorOf(pickle)).rejects.toMatchObject({ code: 'file/out-of-bounds' });
   });
 
+  it('whose storage is a view of a larger one start where the view starts', async () => {
+    const numbers = new Uint8Array(Float32Array.of(9, 9, 1, 2, 3, 4).buffer);
+    const file = zipSync({ 'm/data.pkl': torchPickle({ count: 6, viewStart: 2 }), 'm/data/0': numbers }, { level: 0 });
+    const tensor = (await openTensorIndex(source(file))).tensors.get('w');
+    expect(tensor && [...(await dequantizeTensor(tensor))]).toEqual([1, 2, 3, 4]);
+  });
+
   it.each([
     ['an element type outside the list', global('torch', 'quint8')],
     ['a module instead of an element type', global('torch', 'nn')],

@@ -147,6 +147,12 @@ describe('planMemory', () => {
     const z = b.op('linear', [y, weight, undefined, y], {});
     b.output('z', z);
     const graph = b.finish();
+    // One value at both places is read before its element is written.
+    const squares = GraphBuilder.create('squares', () => ({ type: 'F32', shape: [8, 8] }));
+    const s = squares.activation(squares.input('x', [64, 8]), 'silu');
+    squares.output('y', squares.op('binary', [s, s], { kind: 'mul' }));
+    const squared = squares.finish();
+    expect(inPlaceInputs(squared.nodes.at(-1)!, squared)).toEqual([0, 1]);
     const { placements } = planMemory(graph);
     expect(placements.get(y.id)!.offset).toBe(placements.get(r.id)!.offset);
     expect(placements.get(z.id)!.offset).not.toBe(placements.get(y.id)!.offset);
