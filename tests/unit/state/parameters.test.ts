@@ -255,6 +255,7 @@ describe('menu of plot axes', () => {
     expect(offOf(axisMenu(context(), ['refiner']), 'refinerSwitch')).toBe(false);
     expect(offOf(menu, 'denoising')).toBe(true);
     expect(offOf(axisMenu(context(form(), true), []), 'denoising')).toBe(false);
-    expect(offOf(menu, 'steps')).toBe(false);
+    for (const id of ['steps', 'variationStrength', 'seedResize', 'ensd', 'betaAlpha'])
+      expect(offOf(menu, id), id).toBe(false);
   });
 });

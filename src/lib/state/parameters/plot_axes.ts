@@ -43,7 +43,14 @@ const HAS: Readonly<Record<AxisNeed, (context: ParameterContext, chosen: readonl
   control: ({ parameters }) => (parameters.control ?? []).length > 0,
 };
 
-const GREYED: readonly AxisNeed[] = ['hires', 'refiner', 'strength', 'soft'];
+/** Axes of what only some models and stores have. The others stay in the menu even where their field is not shown now. */
+const ONLY_WHERE: Readonly<Record<string, (context: ParameterContext) => boolean>> = {
+  clipSkip: ({ model }) => model?.controls.clipSkip ?? true,
+  imageCfgScale: ({ model }) => model?.controls.imageGuidance ?? false,
+  maskWeight: ({ model }) => model?.controls.inpaintModel ?? false,
+  tiling: ({ model }) => model?.controls.tiling ?? true,
+  vae: ({ vaes }) => vaes.length > 0,
+};
 
 export interface AxisGroup {
   readonly id: ParameterGroupId;
@@ -72,11 +79,7 @@ function groupOf({ id, label, entry = label }: PlotAxis): ParameterGroupId {
   return GROUP[id] ?? parameterOf(entry.toLowerCase())?.group ?? 'basic';
 }
 
-function acts(
-  { label, needs, entry = label }: PlotAxis,
-  context: ParameterContext,
-  chosen: readonly string[],
-): boolean {
+function acts({ id, label, entry = label }: PlotAxis, context: ParameterContext, chosen: readonly string[]): boolean {
   const def = parameterOf(entry.toLowerCase());
   const [owner = '', name = ''] = def?.path.split('.') ?? [];
   if (owner === 'samplerOptions') {
@@ -85,10 +88,9 @@ function acts(
   }
   if (owner === 'modelOptions' || owner === 'distilledGuidance') {
     const options = context.model?.controls.options ?? [];
-    return chosen.includes('model') || options.some(({ id }) => id === (name || owner));
+    return chosen.includes('model') || options.some((option) => option.id === (name || owner));
   }
-  // Fields of a switched-off part are not shown; their axes are, greyed, so that they can be found.
-  return (needs !== undefined && GREYED.includes(needs)) || (def?.shown?.(context) ?? true);
+  return ONLY_WHERE[id]?.(context) ?? true;
 }
 
 export interface AxisCheck {
