@@ -57,8 +57,13 @@ test('a picture carries its parameters, the same ones give the same picture, in 
   expect(psnr(pixels(first), pixels(await readFile(out)))).toBeGreaterThan(45);
 });
 
-test('Stop keeps what exists', async ({ app, page }) => {
+test('one press to a first picture, and Stop keeps what exists', async ({ app, page }) => {
   await app.open();
+  await page.locator('#steps').fill('2');
+  await page.locator('#steps').press('Tab');
+  await page.getByRole('button', { name: 'a blue car', exact: true }).click();
+  await expect(app.prompt).toHaveValue('a blue car');
+  await expect(page.getByRole('button', { name: 'Change a part of it' })).toBeVisible();
   await app.prompt.fill('a house');
   await page.locator('#steps').fill('50');
   await page.locator('#steps').press('Tab');

@@ -178,6 +178,9 @@ test('the other end erases, a ruler mirrors, a held finger picks, a palm does no
   await page.getByLabel('Left-handed layout').check();
   await closePanel(page);
   await expect.poll(() => left('.studio .rail')).toBeGreaterThan(await left('canvas.surface'));
+  // The settings know it in a visit that never opens the canvas.
+  await page.goto(`${app.url}settings`);
+  await expect(page.locator('#left-handed')).toBeChecked();
 });
 
 test('shapes, a lasso, a transform by hand and by keys, blending; keys alone can be off', async ({ app, page }) => {

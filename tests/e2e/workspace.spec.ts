@@ -351,6 +351,12 @@ test('a model is added from files, checked, renamed, used, takes over as a refin
   // The shipped model has the same weights: the picture must not change when it takes over.
   await app.visit('Create');
   await app.ready();
+  const model = page.getByLabel('Model', { exact: true });
+  for (const label of ['tiny-icons', 'my icons']) {
+    await model.selectOption({ label });
+    await expect(model).toBeEnabled();
+    await app.ready();
+  }
   await app.generate({ prompt: 'a red apple, 3d', seed: 7, steps: 4 });
   const alone = decode(await app.save()).data;
   await app.turn('refiner', true);

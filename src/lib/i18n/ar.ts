@@ -44,6 +44,7 @@ export const ar: FirstMessages = {
   'progress.remaining': 'بقي {time}',
   'progress.batch': 'الدفعة {batch} من {batches}',
   'result.empty.hint': 'اكتب ما تريد رؤيته واضغط «توليد».',
+  'result.empty.try': 'أو جرّب واحدًا من هذه',
   'result.alt': 'صورة مولدة: {prompt}',
   'result.save': 'حفظ',
   'result.save.large': 'حفظ مكبّرة ×{factor}',

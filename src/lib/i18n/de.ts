@@ -44,6 +44,7 @@ export const de: FirstMessages = {
   'progress.remaining': 'noch {time}',
   'progress.batch': 'Durchgang {batch} von {batches}',
   'result.empty.hint': 'Schreib, was du sehen willst, und drücke Erzeugen.',
+  'result.empty.try': 'Oder probier eines davon',
   'result.alt': 'Erzeugtes Bild: {prompt}',
   'result.save': 'Sichern',
   'result.save.large': 'Vergrößert speichern ×{factor}',

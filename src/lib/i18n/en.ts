@@ -48,6 +48,7 @@ export const en = {
   'progress.remaining': '{time} left',
   'progress.batch': 'Batch {batch} of {batches}',
   'result.empty.hint': 'Write what you want to see and press Generate.',
+  'result.empty.try': 'Or try one of these',
   'result.alt': 'Generated picture: {prompt}',
   'result.save': 'Save',
   'result.save.large': 'Save enlarged ×{factor}',

@@ -44,6 +44,7 @@ export const es: FirstMessages = {
   'progress.remaining': 'quedan {time}',
   'progress.batch': 'Lote {batch} de {batches}',
   'result.empty.hint': 'Escribe lo que quieres ver y pulsa Generar.',
+  'result.empty.try': 'O prueba una de estas',
   'result.alt': 'Imagen generada: {prompt}',
   'result.save': 'Guardar',
   'result.save.large': 'Guardar ampliada ×{factor}',

@@ -44,6 +44,7 @@ export const fr: FirstMessages = {
   'progress.remaining': 'encore {time}',
   'progress.batch': 'Lot {batch} sur {batches}',
   'result.empty.hint': 'Écrivez ce que vous voulez voir, puis appuyez sur Générer.',
+  'result.empty.try': 'Ou essayez l’une de celles-ci',
   'result.alt': 'Image générée : {prompt}',
   'result.save': 'Enregistrer',
   'result.save.large': 'Enregistrer agrandie ×{factor}',

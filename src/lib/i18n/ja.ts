@@ -44,6 +44,7 @@ export const ja: FirstMessages = {
   'progress.remaining': '残り {time}',
   'progress.batch': 'バッチ {batch} / {batches}',
   'result.empty.hint': '見たいものを書いて「生成」を押してください。',
+  'result.empty.try': 'または、次のどれかを試す',
   'result.alt': '生成画像：{prompt}',
   'result.save': '保存',
   'result.save.large': '拡大して保存 ×{factor}',

@@ -44,6 +44,7 @@ export const ptBR: FirstMessages = {
   'progress.remaining': 'faltam {time}',
   'progress.batch': 'Lote {batch} de {batches}',
   'result.empty.hint': 'Escreva o que quer ver e pressione Gerar.',
+  'result.empty.try': 'Ou experimente uma destas',
   'result.alt': 'Imagem gerada: {prompt}',
   'result.save': 'Salvar',
   'result.save.large': 'Salvar ampliada ×{factor}',

@@ -44,6 +44,7 @@ export const ru: FirstMessages = {
   'progress.remaining': 'осталось {time}',
   'progress.batch': 'Партия {batch} из {batches}',
   'result.empty.hint': 'Напишите, что хотите увидеть, и нажмите «Создать картинку».',
+  'result.empty.try': 'Или попробуйте одно из этих',
   'result.alt': 'Созданная картинка: {prompt}',
   'result.save': 'Сохранить',
   'result.save.large': 'Сохранить увеличенной ×{factor}',

@@ -44,6 +44,7 @@ export const zhCN: FirstMessages = {
   'progress.remaining': '剩余 {time}',
   'progress.batch': '第 {batch} 批，共 {batches} 批',
   'result.empty.hint': '写下你想看到的内容，然后按“生成”。',
+  'result.empty.try': '或者试试这些',
   'result.alt': '生成的图片：{prompt}',
   'result.save': '保存',
   'result.save.large': '放大保存 ×{factor}',

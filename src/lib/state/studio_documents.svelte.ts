@@ -1,7 +1,8 @@
 /** The documents of the studio: which one is open, the others, saved by themselves and held by one tab at a time. */
 import type { Remote } from 'comlink';
 import { toPlainError, type PlainError } from '../base/errors';
-import type { CanvasEngine, EngineNotice } from '../canvas/canvas_engine';
+import type { CanvasEngine } from '../canvas/canvas_engine';
+import type { EngineNotice } from '../canvas/stroke_editor';
 import { createDocument, type CanvasDocument } from '../canvas/document/document';
 import { createLayerProps } from '../canvas/document/layer';
 import { DocumentEditor } from '../canvas/document_editor';

@@ -3,7 +3,7 @@ import { assertBrush, type BrushSettings } from '../canvas/brush/brush_settings'
 import { brushPreset, type BrushPresetId } from '../canvas/brush/presets';
 import type { SmoothingSettings } from '../canvas/brush/smoothing';
 import type { Symmetry } from '../canvas/brush/symmetry';
-import type { EngineSettings } from '../canvas/canvas_engine';
+import type { EngineSettings } from '../canvas/stroke_editor';
 import type { Rgb } from '../canvas/document/pixels';
 import { DEFAULT_GESTURES, type GestureSettings } from '../canvas/gesture/gesture_types';
 import type { Size } from '../canvas/geometry/viewport';

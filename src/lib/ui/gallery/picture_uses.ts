@@ -10,7 +10,7 @@ import { decodePicture } from '../studio/pictures';
 type GalleryRow = AppState['gallery']['rows'][number];
 
 interface ShownPicture {
-  readonly row: GalleryRow;
+  readonly row: Pick<GalleryRow, 'widthPx' | 'heightPx' | 'prompt' | 'seed' | 'infotext'>;
   readonly file: Blob;
 }
 
