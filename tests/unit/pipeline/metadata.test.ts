@@ -73,7 +73,7 @@ describe('every option of every sampler', () => {
 describe('every option of every guidance method', () => {
   it.each(GUIDANCE_METHODS.filter(({ id }) => id !== 'cfg'))('$label', ({ id, label, options }) => {
     expect(roundTrip({ guidanceMethod: label }).settings.guidanceMethod).toBe(id);
-    for (const [name, def] of Object.entries(options)) {
+    for (const [name, def] of Object.entries<OptionDef>(options)) {
       const guidanceOptions = { [name]: other(def) };
       const { settings, infotext } = roundTrip({ guidanceMethod: id, guidanceOptions });
       expect(settings.guidanceMethod, infotext).toBe(id);
