@@ -1,5 +1,5 @@
 // y[n, i, h] = Σ_j softmax_j(scale · q[n, i, h] · k[n, j, h'] + bias) v[n, j, h'], h' = h · kvHeads / heads.
-// q, y [N, Tq, heads·D], k, v [N, Tk, kvHeads·D]. Online softmax in f32 (Milakov & Gimelshein 2018): memory does not
+// q, y [N, Tq, heads·D], k, v [N, Tk, kvHeads·D], from a fragment by number or by vectors. Online softmax in f32 (Milakov & Gimelshein 2018): memory does not
 // grow with the tokens. Each thread owns 64 of the D outputs of one query and computes the scores for itself, four keys at
 // a time: no shared memory, the version that must be right everywhere.
 // Grid: one thread per (n, query, head, 64 outputs), 64 per group.
@@ -20,19 +20,9 @@ struct Params {
   scale: f32,
 }
 @group(1) @binding(0) var<uniform> params: Params;
-@group(0) @binding(0) var<storage, read_write> q: array<f32>;
-@group(0) @binding(1) var<storage, read_write> k: array<f32>;
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;
 @group(0) @binding(3) var<storage, read_write> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 const OWN = 64u; // outputs of a thread
-
-// Four numbers of a row of v; 0 beyond the width.
-fn values4(at: u32, left: u32) -> vec4<f32> {
-  let raw = vec4<f32>(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
-  return select(vec4<f32>(0.0), raw, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -69,9 +59,10 @@ fn main(
     let rows = min(vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(keys - 1u));
     let bases = vec4<u32>(kvBase) + rows * kvStride;
     var scores = vec4<f32>(0.0);
-    for (var d = 0u; d < params.width; d++) {
+    for (var d = 0u; d < params.width; d += 4u) {
       let at = bases + vec4<u32>(d);
-      scores += q[qBase + d] * vec4<f32>(k[at.x], k[at.y], k[at.z], k[at.w]);
+      let rest = params.width - d;
+      scores += q4(qBase + d, rest) * mat4x4<f32>(k4(at.x, rest), k4(at.y, rest), k4(at.z, rest), k4(at.w, rest));
     }
     scores *= params.scale;
     if (params.hasBias != 0u) {
@@ -89,17 +80,17 @@ fn main(
       let at = 4u * c;
       if (at < left) {
         let values = mat4x4<f32>(
-          values4(starts.x + at, left - at),
-          values4(starts.y + at, left - at),
-          values4(starts.z + at, left - at),
-          values4(starts.w + at, left - at),
+          v4(starts.x + at, left - at),
+          v4(starts.y + at, left - at),
+          v4(starts.z + at, left - at),
+          v4(starts.w + at, left - at),
         );
         sums[c] = sums[c] * keep + values * weights;
       }
     }
   }
   let scale = 1.0 / total;
-  for (var d = 0u; d < left; d++) {
-    y[qBase + first + d] = sums[d / 4u][d % 4u] * scale;
+  for (var d = 0u; d < left; d += 4u) {
+    store4(qBase + first + d, left - d, sums[d / 4u] * scale);
   }
 }

@@ -66,7 +66,7 @@ function blocksOf(graph: Graph): Block[] {
 }
 
 /** Weights with values of about the spread that keeps a layer's outputs as large as its inputs. */
-function weightsOf(graph: Graph): Map<string, NamedWeight> {
+export function weightsOf(graph: Graph): Map<string, NamedWeight> {
   const random = createRandom(seedOf(graph.name));
   const weights = new Map<string, NamedWeight>();
   for (const { source, shape } of graph.values) {

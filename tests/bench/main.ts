@@ -11,6 +11,8 @@ export interface BenchResult {
   readonly rows: readonly BenchRow[];
   readonly browser?: string;
   readonly device?: Readonly<Record<string, string | number>>;
+  /** A second table behind the rows, and the same as data. */
+  readonly summary?: { readonly table: string; readonly data: unknown };
   /** What is out of bounds whatever the baseline says. */
   readonly failures?: readonly string[];
 }
@@ -91,8 +93,10 @@ const report: BenchReport = {
   browser: result.browser ?? '',
   versions: versionFacts(),
   rows: result.rows,
+  ...(result.summary ? { summary: result.summary.data } : {}),
 };
 console.log(tableOf(report));
+if (result.summary) console.log(`\n${result.summary.table}`);
 const written = (one: BenchReport) => `${JSON.stringify(one, undefined, 2)}\n`;
 if (file !== undefined) await writeFile(file, written(report));
 const worse = [...(result.failures ?? [])];

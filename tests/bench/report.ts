@@ -25,6 +25,7 @@ export interface BenchReport {
   readonly browser: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly rows: readonly BenchRow[];
+  readonly summary?: unknown;
 }
 
 const root = resolve(import.meta.dirname, '../..');

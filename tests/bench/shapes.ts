@@ -14,7 +14,7 @@ import { FIT_MEASURES, planFit } from '../../src/lib/pipeline/fit';
 import { decoderGraph, denoiserGraph, encoderGraphs, USUAL_TUNING } from '../../src/lib/pipeline/fit_stages';
 import { isQuantTypeId, type QuantTypeId } from '../../src/lib/quant/registry';
 import { adapterFlags, inBenchPage } from './bench_page';
-import type { KernelBench } from './kernel_cases';
+import type { KernelBench } from './kernel_timing';
 import type { BenchResult } from './main';
 import { REFERENCE_COSTS } from './reference_costs';
 import type { BenchRow } from './report';

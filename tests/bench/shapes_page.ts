@@ -6,7 +6,7 @@ import { bundledKernels } from '../../src/lib/backends/webgpu/sources_vite';
 import { trueSizeById } from '../../src/lib/models/true_sizes';
 import type { QuantTypeId } from '../../src/lib/quant/registry';
 import { measureBlocks } from './blocks';
-import type { KernelBench } from './kernel_cases';
+import type { KernelBench } from './kernel_timing';
 
 async function runBlocks(id: string, type: QuantTypeId, sidePx: number): Promise<KernelBench> {
   const size = trueSizeById(id);

@@ -76,6 +76,13 @@ export const VARIANT_CASES: readonly VariantCase[] = [
     few: (c) => params(c).type === 'Q4_0',
   },
   {
+    name: 'plain, scratch in f32',
+    variant: 'gemm-scratch',
+    tuning: gemm({ kernel: 'plain', scratch: 'f32' }),
+    picks: (c) => storedConv(c) || storedLinear('Q4_0', 'Q8_0', 'Q4_K', 'NF4', 'LLM_INT8')(c),
+    few: (c) => c.op === 'linear' || params(c).type === 'Q4_0',
+  },
+  {
     name: 'half linear',
     variant: 'gemm-half',
     tuning: tiled(1, { kernel: 'half' }),

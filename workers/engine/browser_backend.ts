@@ -40,13 +40,15 @@ async function webgpuBackend(
   why: Why,
   acceptSoftware: boolean,
 ): Promise<Chosen> {
-  const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }, { Autotuner }] = await Promise.all([
-    import('../../src/lib/backends/webgpu/backend'),
-    import('../../src/lib/backends/webgpu/device'),
-    import('../../src/lib/backends/webgpu/sources_vite'),
-    import('../../src/lib/backends/webgpu/self_test'),
-    import('../../src/lib/backends/webgpu/autotune'),
-  ]);
+  const [{ WebgpuBackend }, { browserGpu }, { bundledKernels }, { selfTest }, { Autotuner }, { softwareTuning }] =
+    await Promise.all([
+      import('../../src/lib/backends/webgpu/backend'),
+      import('../../src/lib/backends/webgpu/device'),
+      import('../../src/lib/backends/webgpu/sources_vite'),
+      import('../../src/lib/backends/webgpu/self_test'),
+      import('../../src/lib/backends/webgpu/autotune'),
+      import('../../src/lib/backends/webgpu/tuning'),
+    ]);
   const backend = await WebgpuBackend.create({ gpu: browserGpu(), sources: bundledKernels() });
   const software = Object.values(backend.info).some((fact) => SOFTWARE_ADAPTER.test(fact));
   if (software && !acceptSoftware) {
@@ -57,8 +59,9 @@ async function webgpuBackend(
       { details: { software } },
     );
   }
-  // A software adapter compiles for seconds and is there for correctness only: it keeps the plain kernels, unless asked.
-  if (!software || roundActivations) {
+  // A software adapter compiles for seconds and is there for correctness only: it keeps plain kernels, unless asked.
+  if (software && !roundActivations) backend.setTuning(softwareTuning);
+  else {
     const { tuning, enabled } = await selfTest(backend, { roundActivations });
     const store = new MeasurementStore(openDatabase);
     backend.setTuner(

@@ -31,7 +31,7 @@ export interface AutotuneOptions {
 }
 
 /** Raise when a matrix kernel changes: older verdicts are then measured again. */
-const KERNEL_REVISION = 4;
+const KERNEL_REVISION = 5;
 
 /** A rounding candidate must win by more than noise, since it costs accuracy. */
 const ROUNDING_GAIN = 1.1;

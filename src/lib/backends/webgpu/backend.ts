@@ -171,7 +171,8 @@ export class WebgpuBackend implements Backend {
   stepDown(): string | undefined {
     const { gpu } = this.engine;
     if (this.#tuning === plainTuning) return undefined;
-    const rounds = !this.#before && (gpu.has('shader-f16') || gpu.hasLanguage('packed_4x8_integer_dot_product'));
+    const mayRound = gpu.has('shader-f16') || gpu.hasLanguage('packed_4x8_integer_dot_product');
+    const rounds = mayRound && this.#tuning.exact !== true;
     this.#before ??= { tuning: this.#tuning, tuner: this.#tuner, kernels: this.#kernels };
     this.#tuner = undefined;
     const said = rounds ? 'kernels in f32 only' : 'plain kernels only';

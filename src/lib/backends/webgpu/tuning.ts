@@ -38,7 +38,7 @@ export interface TileConfig {
 export type Scratch = 'f16' | 'f32';
 
 export type GemmChoice =
-  | { readonly kernel: 'plain' }
+  | { readonly kernel: 'plain'; readonly scratch?: 'f32' }
   | { readonly kernel: 'skinny'; readonly subgroups?: boolean }
   /** Activations rounded to 8 bits; only where the user allows it. */
   | { readonly kernel: 'integer' }
@@ -61,6 +61,8 @@ export type AttentionChoice =
   { readonly kernel: 'plain' } | { readonly kernel: 'flash'; readonly half?: boolean; readonly subgroups?: boolean };
 
 export interface Tuning {
+  /** Nothing is rounded to half precision or to 8 bits. */
+  readonly exact?: boolean;
   gemm(shape: GemmShape): GemmChoice;
   attention(shape: AttentionShape): AttentionChoice;
   /** Norms add up with subgroup operations. */
@@ -120,10 +122,27 @@ export const plainTuning: Tuning = {
   attention: () => ({ kernel: 'plain' }),
 };
 
+/** Rows from which decoding W once costs less than for every 4 of them, as the plain product does. */
+const PLAIN_SCRATCH_ROWS = 16;
+
+/**
+ * For adapters that compute on the processor, where shared memory and barriers only cost: plain kernels, quantized weights
+ * decoded beforehand where many rows share them.
+ */
+export const softwareTuning: Tuning = {
+  ...plainTuning,
+  exact: true,
+  gemm: ({ m, fragment = 'f32', channelMajor }) =>
+    m >= PLAIN_SCRATCH_ROWS && (decodeCost(fragment).operations > 0 || channelMajor)
+      ? { kernel: 'plain', scratch: 'f32' }
+      : { kernel: 'plain' },
+};
+
 /** The same choices without half precision and rounded activations. */
 export function exactTuning(tuning: Tuning): Tuning {
   return {
     ...tuning,
+    exact: true,
     gemm(shape) {
       const choice = tuning.gemm(shape);
       if (choice.kernel === 'integer') return { kernel: 'tiled', tile: DEFAULT_TILE };

@@ -63,7 +63,7 @@ export const recordAttention: RecordOp<'attention'> = (ctx, node) => {
   }
   const count = n * queries * heads * Math.ceil(width / PLAIN_OUTPUTS);
   ctx.call({
-    kernel: ['lib/index', 'attention_plain'],
+    kernel: ['lib/index', `attention/rows${width % 4 === 0 ? '4' : ''}`, 'attention_plain'],
     bindings,
     params: { ...params, count },
     workgroups: Math.ceil(count / 64),
