@@ -1,7 +1,7 @@
 /** What the kernels aim at, as ratios within one run, and what a run says about each. */
 import type { BenchRow } from './report';
 
-export interface Aim {
+interface Aim {
   readonly label: string;
   /** Every row of the aim has to reach this ratio. */
   readonly atLeast: number;
@@ -9,7 +9,7 @@ export interface Aim {
 
 const ort = (what: string, atLeast: number): Aim => ({ label: `${what} against onnxruntime-web's WebGPU EP`, atLeast });
 
-export const AIMS = {
+const AIMS = {
   gemm: ort('GEMM', 1.5),
   gemm4: ort('4-bit GEMM (MatMulNBits)', 1.5),
   conv: ort('3x3 convolution', 2),
@@ -30,7 +30,7 @@ export interface AimedRow extends BenchRow {
   readonly aim?: AimId;
 }
 
-export interface AimVerdict {
+interface AimVerdict {
   readonly aim: string;
   readonly atLeast: number;
   /** Ratio of the worst row; absent where none has one. */

@@ -26,6 +26,12 @@ const STEPS_DOWN: ReadonlySet<string> = new Set(['job/non-finite', 'backend/comp
  * would be none again after loading all of it a second time.
  */
 const LEAVES_BACKEND: ReadonlySet<string> = new Set(['backend/compile']);
+/** Of failures that are answered, in a few words. */
+const CAUSES: Readonly<Record<string, string>> = {
+  'job/non-finite': 'the numbers of this picture went out of range',
+  'backend/compile': 'a kernel does not compile on this device',
+  'backend/device-lost': 'the graphics device was lost',
+};
 /** A device that is lost once more in a visit is not trusted any longer. */
 const LOSSES_BORNE = 1;
 
@@ -102,7 +108,7 @@ export class EngineBackend {
     if (!STEPS_DOWN.has(error.code)) return undefined;
     const said = this.#chosen?.backend.stepDown?.();
     if (said !== undefined) {
-      return { said: `The engine tries again with ${said}: ${error.message}`, again: true, replaced: false };
+      return { said: `The engine tries again with ${said}: ${causeOf(error)}.`, again: true, replaced: false };
     }
     return LEAVES_BACKEND.has(error.code) ? this.#leave(error) : undefined;
   }
@@ -164,5 +170,10 @@ export class EngineBackend {
 }
 
 function goesOn(backend: Backend, error: AppError): string {
-  return `The engine goes on with ${backend.label}: ${error.message}`;
+  return `The engine goes on with ${backend.label}: ${causeOf(error)}.`;
+}
+
+/** For a line beside the picture; the engine page has the whole message. */
+function causeOf(error: AppError): string {
+  return CAUSES[error.code] ?? error.message;
 }
