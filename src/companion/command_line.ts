@@ -123,10 +123,14 @@ function valueOf(name: string, flag: Flag, given: readonly string[] | undefined)
     case 'text':
       if (text === undefined && flag.required) throw new UsageError(`--${name} is required: ${flag.about}`);
       return text ?? flag.default;
-    case 'choice':
-      if (text !== undefined && !flag.choices.includes(text))
-        throw new UsageError(`--${name}: "${text}" is not one of ${allowed(flag)}`);
-      return text ?? flag.default;
+    case 'choice': {
+      if (text === undefined) return flag.default;
+      // Types are written Q4_0 in files and q4_0 by other programs.
+      const wanted = text.toLowerCase();
+      const choice = flag.choices.find((c) => c === text) ?? flag.choices.find((c) => c.toLowerCase() === wanted);
+      if (choice === undefined) throw new UsageError(`--${name}: "${text}" is not one of ${allowed(flag)}`);
+      return choice;
+    }
     case 'number': {
       if (text === undefined) return flag.default;
       const value = Number(text);

@@ -1,6 +1,7 @@
 /**
  * Reading and writing `styles.csv` of A1111 and Forge: columns `name,prompt,negative_prompt`, quoted as RFC 4180, often
- * with a byte order mark. Rows without a name, and A1111's own separators (a line of dashes), are left out.
+ * with a byte order mark. Rows without a name, A1111's own separators (a line of dashes) and Forge's comments (a name
+ * that starts with #) are left out.
  */
 import { AppError } from '../base/errors';
 import type { Style } from './styles';
@@ -18,7 +19,7 @@ export function readStylesCsv(text: string): Style[] {
     throw invalid('its first line must name the columns name, prompt and negative_prompt');
   return rows.flatMap((row) => {
     const style = { name: row[name]?.trim() ?? '', prompt: row[prompt] ?? '', negative: row[negative] ?? '' };
-    return style.name === '' || /^-{5,}/.test(style.name) ? [] : [style];
+    return style.name === '' || /^(?:-{5,}|#)/.test(style.name) ? [] : [style];
   });
 }
 

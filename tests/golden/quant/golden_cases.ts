@@ -18,7 +18,8 @@ export function quantCases<T extends { readonly kind: string }>(kinds?: readonly
 }
 
 /** Path of a file of the group. */
-export function quantPath(file: string): string {
+export function quantPath(file: string | undefined): string {
+  if (file === undefined) throw new Error('golden quant: the case names no file');
   return join(quantFolder ?? '', file);
 }
 

@@ -19,7 +19,8 @@ export function parseGroup(name: string, index: string, arrays: Uint8Array | und
   const tensors = arrays ? readSafetensors(arrays) : new Map<string, Tensor>();
   const tensor = (key: unknown): Tensor => {
     const found = tensors.get(String(key));
-    if (found === undefined) throw new Error(`${name}: no tensor ${String(key)}`);
+    if (found === undefined)
+      throw new Error(`${name}: no tensor ${String(key)}${arrays ? '' : ` and no ${name}.safetensors`}`);
     return found;
   };
   return { head, cases: head.cases, tensor, floats: (key) => Float64Array.from(tensor(key).data) };

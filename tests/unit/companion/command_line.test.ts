@@ -31,6 +31,10 @@ describe('parseCommand', () => {
     });
   });
 
+  it('takes a choice in any case, and gives it as it is listed', () => {
+    expect(parseCommand(command, ['--prompt', 'a', '--rng', 'cpu'])).toMatchObject({ options: { rng: 'CPU' } });
+  });
+
   it.each([
     [
       ['--prompt', 'a', '--stepz', '3'],

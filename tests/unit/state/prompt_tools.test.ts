@@ -42,6 +42,10 @@ describe('styles.csv', () => {
       { name: 'Plain', prompt: 'soft', negative: '' },
     ]);
   });
+  it('leaves out separators, comments and rows without a name', () => {
+    const csv = 'name,prompt,negative_prompt\n------- OWN -------,,\n# later,x,y\n,x,y\nkept,x,y\n';
+    expect(readStylesCsv(csv).map(({ name }) => name)).toEqual(['kept']);
+  });
   it('comes back as it was written', () => {
     const styles = [{ name: 'a,"b"', prompt: 'x\ny', negative: ' z ' }];
     expect(readStylesCsv(writeStylesCsv(styles))).toEqual(styles);

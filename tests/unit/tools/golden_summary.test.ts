@@ -11,10 +11,12 @@ it('counts per group and backend, and says where everything is compared exactly'
     testResults: [
       file('text', { status: 'passed', meta: {} }, { status: 'skipped' }),
       file('models', { status: 'passed', meta: { worst: 0.25, backend: 'onnx-wasm' } }),
+      { name: 'C:/tests/golden/files/z.test.ts', status: 'failed', assertionResults: [] },
       file('models', { status: 'failed', meta: { worst: 3, backend: 'onnx-wasm' } }, { status: 'passed' }),
     ],
   });
   expect(lines.map((line: string) => line.replace(/ +/g, ' '))).toEqual([
+    'files node 0 cases, 0 failed, 0 skipped, compared exactly, 1 suites could not be loaded',
     'models node 1 cases, 0 failed, 0 skipped, compared exactly',
     'models onnx-wasm 2 cases, 1 failed, 0 skipped, worst error/limit 3.00',
     'text node 1 cases, 0 failed, 1 skipped, compared exactly',
