@@ -5,7 +5,6 @@
 import type { Backend, DeviceTensor, Program } from '../backends/backend';
 import { throwIfAborted } from '../base/abort';
 import { AppError } from '../base/errors';
-import { elementCount } from '../base/shape';
 import { guidanceRows } from '../graph/passes/guidance_rows';
 import type { Conditioning, DenoiserSpec, HostArray } from '../models/family';
 import { MAX_TERMS } from '../sampling/context';
