@@ -193,6 +193,7 @@ test('the keyboard alone makes a picture and reaches it in the gallery, without 
   expect(await moving()).toBe(0);
   await expect(page.getByRole('status').filter({ hasText: 'The picture is ready.' })).toHaveCount(1);
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: 'Type what you want to do' })).toBeFocused();
   await page.keyboard.type('gallery');
   await page.keyboard.press('Enter');
   const picture = page.getByRole('button', { name: 'Generated picture: a red apple, 3d' });

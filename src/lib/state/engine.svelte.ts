@@ -68,6 +68,8 @@ export class EngineState {
     });
     // Nobody waits for a crash that happens between jobs.
     this.#ended.catch(() => undefined);
+    // One that waits for long may be older than the service worker: without its host it could load no further part.
+    if (options.companion) this.#dropSpare();
     try {
       const remote = options.companion ? await this.#alive(connect(options.companion)) : this.#startWorker();
       this.#remote = remote;
@@ -79,9 +81,14 @@ export class EngineState {
     }
   }
 
-  /** Loads the worker's code while the page still reads its settings. */
+  /** Loads the worker's code while the page still reads its settings: before the first start. */
   prepareWorker(): void {
-    if (!this.#worker) this.#spare ??= this.#newWorker();
+    if (!this.#ended) this.#spare ??= this.#newWorker();
+  }
+
+  #dropSpare(): void {
+    this.#spare?.terminate();
+    this.#spare = undefined;
   }
 
   #newWorker(): Worker {
