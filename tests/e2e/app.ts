@@ -56,8 +56,11 @@ export class AppPage {
     return this.page.locator('.frame img');
   }
 
-  /** Generates and waits for the end. */
-  async generate(settings: { prompt: string; seed: number; steps: number }): Promise<void> {
+  /** Generates and waits for the end, for a minute unless told otherwise. */
+  async generate(
+    settings: { prompt: string; seed: number; steps: number },
+    wait: { readonly timeout?: number } = {},
+  ): Promise<void> {
     await this.prompt.fill(settings.prompt);
     await this.page.locator('#seed').fill(String(settings.seed));
     await this.page.locator('#steps').fill(String(settings.steps));
@@ -65,7 +68,7 @@ export class AppPage {
     const before = (await this.picture.count()) > 0 ? await this.picture.getAttribute('src') : null;
     await this.generateButton.click();
     await expect(this.page.getByRole('button', { name: 'Stop' })).toBeVisible();
-    await expect(this.generateButton).toBeVisible();
+    await expect(this.generateButton).toBeVisible(wait);
     await expect(this.picture).toBeVisible();
     expect(await this.picture.getAttribute('src')).not.toBe(before);
   }
