@@ -9,6 +9,8 @@ import {
   type GenerateRequest,
   type SoftInpaintRequest,
 } from '../../lib/rpc/engine';
+import { guidanceOptions, resolveGuidance } from '../../lib/sampling/guidance/methods';
+import type { GivenOptions } from '../../lib/sampling/options';
 import { HttpError } from '../server/http_error';
 import { readPicture } from './pictures';
 
@@ -18,6 +20,7 @@ export interface ScriptParts {
   readonly soft?: SoftInpaintRequest;
   readonly refiner?: NonNullable<GenerateRequest['refiner']>;
   readonly loopback?: NonNullable<GenerateRequest['loopback']>;
+  readonly guidance?: Pick<GenerateRequest, 'guidanceMethod' | 'guidanceOptions'>;
 }
 
 interface Script {
@@ -54,6 +57,17 @@ export const SCRIPTS: readonly Script[] = [
     read: ([enabled, checkpoint, switchAt], catalogue) => {
       if (enabled !== true || typeof checkpoint !== 'string') return {};
       return { refiner: { modelId: needModel(catalogue, checkpoint), switchAt: numberOr(switchAt, 0.8) } };
+    },
+  },
+  {
+    name: 'DynamicThresholding (CFG-Fix) Integrated',
+    alwaysOn: true,
+    read: ([enabled, ...values]) => {
+      if (enabled !== true) return {};
+      const names = Object.keys(guidanceOptions('dynamicThresholding'));
+      const given = names.flatMap((name, i) => (values[i] === undefined ? [] : [[name, values[i]] as const]));
+      const { id, options } = resolveGuidance('dynamicThresholding', Object.fromEntries(given) as GivenOptions);
+      return { guidance: { guidanceMethod: id, guidanceOptions: options } };
     },
   },
   {

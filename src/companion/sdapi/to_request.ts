@@ -132,6 +132,7 @@ export function toRequest(prepared: Prepared, model: ModelSummary, iteration: nu
       ...(refiner ? { refiner } : {}),
       ...(scripts.control ? { control: scripts.control } : {}),
       ...(scripts.loopback ? { loopback: scripts.loopback } : {}),
+      ...scripts.guidance,
       ...(isImg2img(values)
         ? { init: initOf(prepared, values, iteration) }
         : hiresPart(values, prepared.given, old, warnings)),

@@ -222,3 +222,29 @@ it('pictures that are none, and pictures of gigapixels, are refused quickly', as
   const bomb = Buffer.concat([jpegOfGigapixels, Buffer.alloc(32)]).toString('base64');
   expect((await post('img2img', { init_images: [bomb] })).status).toBe(413);
 });
+
+it('dynamic thresholding takes the arguments of Forge in their order; what is left out keeps its default', async () => {
+  const args = [true, 5, 0.98, 'Half Cosine Up', 1, 'Constant', 0, 4, 'disable', 'ZERO', 'STD', 0.5];
+  const scripts = (given: unknown[]) => ({ 'DynamicThresholding (CFG-Fix) Integrated': { args: given } });
+  await post('txt2img', { alwayson_scripts: scripts(args) });
+  await post('txt2img', { alwayson_scripts: scripts([true, 6]) });
+  await post('txt2img', { alwayson_scripts: scripts([false, 6]) });
+  const [full, short, off] = fake.requests;
+  expect(full?.guidanceMethod).toBe('dynamicThresholding');
+  expect(full?.guidanceOptions).toEqual({
+    mimicScale: 5,
+    percentile: 0.98,
+    mimicMode: 'Half Cosine Up',
+    mimicMin: 1,
+    cfgMode: 'Constant',
+    cfgMin: 0,
+    schedulerValue: 4,
+    separateChannels: 'disable',
+    startPoint: 'ZERO',
+    measure: 'STD',
+    interpolatePhi: 0.5,
+  });
+  expect(short?.guidanceOptions).toMatchObject({ mimicScale: 6, percentile: 1, mimicMode: 'Constant', measure: 'AD' });
+  expect(off?.guidanceMethod).toBeUndefined();
+  expect((await post('txt2img', { alwayson_scripts: scripts([true, 'much']) })).status).toBe(422);
+});

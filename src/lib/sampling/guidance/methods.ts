@@ -82,13 +82,9 @@ export const GUIDANCE_METHODS = [
     id: 'dynamicThresholding',
     label: 'Dynamic thresholding',
     about: 'a high scale with the range of values of a lower one (Goodwin 2023; CFG-Fix in Forge)',
+    // In the order of the arguments that Forge's script takes.
     options: {
       mimicScale: scale('dynthres_mimic_scale', 'Scale whose range of values is imitated.', 7),
-      mimicMode: mode('dynthres_mimic_mode', 'How that scale moves over the run.'),
-      mimicMin: scale('dynthres_mimic_scale_min', 'Its lowest value.', 0),
-      cfgMode: mode('dynthres_cfg_mode', 'How the guidance scale moves over the run.'),
-      cfgMin: scale('dynthres_cfg_scale_min', 'Its lowest value.', 0),
-      schedulerValue: scale('dynthres_sched_val', 'Power or number of repeats of modes that take one.', 1),
       percentile: {
         kind: 'number',
         default: 1,
@@ -97,6 +93,11 @@ export const GUIDANCE_METHODS = [
         infotext: 'dynthres_threshold_percentile',
         about: 'Share of values below the limit that clamps.',
       },
+      mimicMode: mode('dynthres_mimic_mode', 'How that scale moves over the run.'),
+      mimicMin: scale('dynthres_mimic_scale_min', 'Its lowest value.', 0),
+      cfgMode: mode('dynthres_cfg_mode', 'How the guidance scale moves over the run.'),
+      cfgMin: scale('dynthres_cfg_scale_min', 'Its lowest value.', 0),
+      schedulerValue: scale('dynthres_sched_val', 'Power or number of repeats of modes that take one.', 1),
       separateChannels: {
         kind: 'choice',
         default: 'enable',
