@@ -13,13 +13,7 @@ import {
   type InpaintRequest,
 } from '../rpc/engine';
 import { scheduleLabel } from '../sampling/names';
-import {
-  DYNAMIC_THRESHOLDING_KEY,
-  GUIDANCE_KEY,
-  GUIDANCE_METHODS,
-  guidanceOptions,
-  resolveGuidance,
-} from '../sampling/guidance/methods';
+import { DYNAMIC_THRESHOLDING_KEY, GUIDANCE_KEY, guidanceOptions, resolveGuidance } from '../sampling/guidance/methods';
 import { optionKey } from '../sampling/options';
 import type { ControlUnit } from './control/control_set';
 import type { JobSettings } from './job_settings';
@@ -135,10 +129,10 @@ function guidanceEntries({
   guidanceMethod = 'cfg',
   guidanceOptions: given = {},
 }: GenerateRequest): Map<string, string> {
-  const { id, options } = resolveGuidance(guidanceMethod, given);
+  const { id, label, options } = resolveGuidance(guidanceMethod, given);
   const entries = new Map<string, string>();
   if (id === 'cfg') return entries;
-  entries.set(GUIDANCE_KEY, GUIDANCE_METHODS.find((method) => method.id === id)?.label ?? id);
+  entries.set(GUIDANCE_KEY, label);
   if (id === 'dynamicThresholding') entries.set(DYNAMIC_THRESHOLDING_KEY, 'True');
   for (const [name, def] of Object.entries(guidanceOptions(id))) {
     entries.set(optionKey(name, def), textOf(options[name] ?? def.default));

@@ -66,16 +66,11 @@ function noiseSource(request: GenerateRequest, name: string): GenerateRequest {
   throw new AppError('argument/invalid', `plot axis RNG source: must be NV or CPU, got "${name}".`);
 }
 
-function controlMode(request: GenerateRequest, name: string): GenerateRequest {
-  const mode = CONTROL_MODES.find((one) => one === name.toLowerCase());
-  if (mode) return control(request, { mode });
-  throw new AppError('argument/invalid', `plot axis Control mode: must be one of ${CONTROL_MODES.join(', ')}.`);
-}
-
-function emphasis(request: GenerateRequest, name: string): GenerateRequest {
-  const mode = EMPHASIS_MODES.find((one) => one.toLowerCase() === name.toLowerCase());
-  if (mode) return { ...request, emphasis: mode };
-  throw new AppError('argument/invalid', `plot axis Emphasis: must be one of ${EMPHASIS_MODES.join(', ')}.`);
+/** One of an axis's words, in any case. */
+function wordOf<T extends string>(axis: string, words: readonly T[], name: string): T {
+  const found = words.find((one) => one.toLowerCase() === name.toLowerCase());
+  if (found) return found;
+  throw new AppError('argument/invalid', `plot axis ${axis}: must be one of ${words.join(', ')}.`);
 }
 
 export const PLOT_AXES: readonly PlotAxis[] = [
@@ -281,7 +276,12 @@ export const PLOT_AXES: readonly PlotAxis[] = [
   numberAxis({ id: 'maskBlur', label: 'Mask blur', needs: 'inpaint', set: (r, blurPx) => inpaint(r, { blurPx }) }),
   numberAxis({ id: 'ensd', label: 'ENSD', whole: true, set: (r, ensd) => ({ ...r, ensd }) }),
   textAxis({ id: 'rng', label: 'RNG source', entry: 'RNG', choices: ['NV', 'CPU'], set: noiseSource }),
-  textAxis({ id: 'emphasis', label: 'Emphasis', choices: EMPHASIS_MODES, set: emphasis }),
+  textAxis({
+    id: 'emphasis',
+    label: 'Emphasis',
+    choices: EMPHASIS_MODES,
+    set: (r, name) => ({ ...r, emphasis: wordOf('Emphasis', EMPHASIS_MODES, name) }),
+  }),
   numberAxis({
     id: 'controlWeight',
     label: 'ControlNet weight',
@@ -300,7 +300,7 @@ export const PLOT_AXES: readonly PlotAxis[] = [
     label: 'ControlNet mode',
     choices: CONTROL_MODES,
     needs: 'control',
-    set: controlMode,
+    set: (r, name) => control(r, { mode: wordOf('Control mode', CONTROL_MODES, name) }),
   }),
   yesNoAxis({ id: 'tiling', label: 'Tiling', set: (r, tiling) => ({ ...r, tiling }) }),
   ...samplerOptionAxes(['eta', 'sChurn', 'sTmin', 'sTmax', 'sNoise', 'order']),

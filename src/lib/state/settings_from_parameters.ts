@@ -11,7 +11,7 @@ import {
   type InpaintFill,
   type NetworkSummary,
 } from '../rpc/engine';
-import { DYNAMIC_THRESHOLDING_KEY, GUIDANCE_KEY, GUIDANCE_METHODS } from '../sampling/guidance/methods';
+import { DYNAMIC_THRESHOLDING_KEY, findGuidance, GUIDANCE_KEY } from '../sampling/guidance/methods';
 import type { Parameters } from './generation.svelte';
 import { guidanceParameters, modelParameters, samplerParameters } from './parameters/dynamic_parameters';
 import type { ParameterContext, ParameterDef } from './parameters/parameter';
@@ -219,8 +219,7 @@ function inpaintOf(parameters: GenerationParameters): Pick<Parameters, 'inpaint'
 
 /** The method that the text names; Forge names dynamic thresholding by a switch of its own. */
 function guidanceOf({ extra }: GenerationParameters): Pick<Parameters, 'guidanceMethod'> {
-  const wanted = extra.get(GUIDANCE_KEY)?.toLowerCase();
-  const named = GUIDANCE_METHODS.find(({ id, label }) => id.toLowerCase() === wanted || label.toLowerCase() === wanted);
+  const named = findGuidance(extra.get(GUIDANCE_KEY) ?? '');
   if (named) return named.id === 'cfg' ? {} : { guidanceMethod: named.id };
   return extra.get(DYNAMIC_THRESHOLDING_KEY) === 'True' ? { guidanceMethod: 'dynamicThresholding' } : {};
 }

@@ -143,22 +143,28 @@ export function guidanceOptions(id: string | undefined): Readonly<Record<string,
   return GUIDANCE_METHODS.find((method) => method.id === id)?.options ?? {};
 }
 
+/** A method by id or label, in any case; undefined for a name that none has. */
+export function findGuidance(name: string): (typeof GUIDANCE_METHODS)[number] | undefined {
+  const wanted = name.toLowerCase();
+  return GUIDANCE_METHODS.find(({ id, label }) => [id, label].some((one) => one.toLowerCase() === wanted));
+}
+
 /**
- * A method by id or label, in any case, with its options filled in.
+ * A method as `findGuidance` takes its name, with its options filled in.
  * @throws AppError 'argument/invalid' for an unknown method or an option outside its limits
  */
 export function resolveGuidance(
   name: string,
   given: GivenOptions,
-): { readonly id: GuidanceMethodId; readonly options: Readonly<Record<string, OptionValue>> } {
-  const wanted = name.toLowerCase();
-  const method = GUIDANCE_METHODS.find(({ id, label }) => [id, label].some((one) => one.toLowerCase() === wanted));
+): { readonly id: GuidanceMethodId; readonly label: string; readonly options: Readonly<Record<string, OptionValue>> } {
+  const method = findGuidance(name);
   if (!method) {
     const known = GUIDANCE_METHODS.map(({ label }) => label).join(', ');
     throw new AppError('argument/invalid', `guidance method: must be one of ${known}, got ${name.slice(0, 80)}.`, {
       details: { name },
     });
   }
+  const { id, label } = method;
   const options: OptionSchema = method.options;
-  return { id: method.id, options: resolveOptions(`guidance ${method.label}`, options, given) };
+  return { id, label, options: resolveOptions(`guidance ${label}`, options, given) };
 }
