@@ -15,7 +15,7 @@ import type { ModelSampling } from '../sampling/model_sampling';
 import type { Term } from '../sampling/sampler';
 import { ConditionInputs, type StepConditions } from './condition_inputs';
 import type { ControlSet, RowKind } from './control/control_set';
-import { latentRules } from './latents';
+import { latentRules, readLatents } from './latents';
 import type { LoadedModel } from './loaded_model';
 
 export interface GuidedDenoiserOptions {
@@ -150,15 +150,12 @@ export class GuidedDenoiser {
     const { backend } = this.#options.model;
     const { sampling } = this.#options;
     try {
-      const [noisy, cond, uncond] = await Promise.all(
-        ([x, ...predictions] as const).map(async (tensor) => Float32Array.from((await backend.download(tensor)).data)),
-      );
+      const [noisy, cond, uncond] = await readLatents(backend, [x, ...predictions]);
       const [batch = 1, channels = 1] = x.shape;
       // Flow time runs from 1 to 0; the rules that ask for it count trained steps.
       const timestep = sampling.parameterization === 'flow' ? 999 * sigma : Math.round(sampling.timestep(sigma));
-      const empty = new Float32Array(0);
-      const call = { x: noisy ?? empty, cond: cond ?? empty, uncond: uncond ?? empty, batch, channels, scale };
-      return backend.upload({ shape: x.shape, data: combine({ ...call, sigma, timestep }) });
+      const data = combine({ x: noisy, cond, uncond, batch, channels, scale, sigma, timestep });
+      return backend.upload({ shape: x.shape, data });
     } finally {
       for (const prediction of predictions) prediction.dispose();
     }

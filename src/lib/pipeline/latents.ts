@@ -35,19 +35,26 @@ export function latentRules(backend: Backend): LatentRules {
   return backend.latentRules ?? hostLatentRules(backend);
 }
 
+/** The values of tensors, in their order. */
+export function readLatents<const T extends readonly DeviceTensor[]>(
+  backend: Backend,
+  tensors: T,
+): Promise<{ -readonly [K in keyof T]: Float32Array<ArrayBuffer> }> {
+  const values = tensors.map(async (tensor) => Float32Array.from((await backend.download(tensor)).data));
+  // One for each tensor, which the type of `map` forgets.
+  return Promise.all(values) as Promise<{ -readonly [K in keyof T]: Float32Array<ArrayBuffer> }>;
+}
+
 /** What every backend can do: download, compute in double precision, upload. */
 export function hostLatentRules(backend: Backend): LatentRules {
-  const read = (tensors: readonly DeviceTensor[]) =>
-    Promise.all(tensors.map(async (tensor) => Float32Array.from((await backend.download(tensor)).data)));
-  const none = new Float32Array();
   return {
     async rescaleGuidance({ x, cond, guided }, options) {
-      const [xs = none, conds = none, guideds = none] = await read([x, cond, guided]);
+      const [xs, conds, guideds] = await readLatents(backend, [x, cond, guided]);
       const values = { x: xs, cond: conds, guided: guideds, batch: x.shape[0] ?? 1 };
       return backend.upload({ shape: x.shape, data: rescaleGuided(values, options) });
     },
     async softBlend({ init, painted, mask }, options) {
-      const [inits = none, painteds = none, masks = none] = await read([init, painted, mask]);
+      const [inits, painteds, masks] = await readLatents(backend, [init, painted, mask]);
       const data = softBlend({ init: inits, painted: painteds, mask: masks }, painted.shape[1] ?? 1, options);
       return backend.upload({ shape: painted.shape, data });
     },

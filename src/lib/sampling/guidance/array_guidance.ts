@@ -1,6 +1,6 @@
 /**
  * Guidance rules that need sums over a latent (norms, deviations, quantiles), on plain arrays. Inputs and results are
- * denoised predictions, [N, C, H, W] flattened. WebGPU has kernels for those that jobs use.
+ * denoised predictions, [N, C, H, W] flattened. WebGPU has a kernel for the rescale.
  */
 import { AppError } from '../../base/errors';
 
